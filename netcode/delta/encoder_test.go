@@ -22,7 +22,9 @@ func whole(t game.LeafType, bits uint8, low, high int64) game.Leaf {
 
 // tankSchema is a small game: tanks and the mines that only their owner sees.
 func tankSchema() *game.Schema {
-	ref := func(table int) game.Leaf { return game.Leaf{Type: game.LeafRef, Bits: 32, Table: table, Max: game.MaxRows} }
+	ref := func(table int) game.Leaf {
+		return game.Leaf{Type: game.LeafRef, Bits: 32, Table: table, Max: game.MaxRows}
+	}
 	return layOut(&game.Schema{Kind: "tanks", TickRate: 20,
 		Tables: []game.RowSchema{
 			{Name: "tanks", Fields: []game.Field{

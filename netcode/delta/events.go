@@ -1,6 +1,8 @@
 package delta
 
 import (
+	"fmt"
+
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/wire"
 )
@@ -43,14 +45,11 @@ func (v View) hears(ev *game.EventRecord) bool {
 func (e *Encoder) appendEvent(dst []byte, entry, last *game.Entry, ev *game.EventRecord, v View) []byte {
 	p := &e.events[ev.Type]
 	row := entry.EventLanes[ev.Lane : ev.Lane+ev.Lanes]
-	n := 3
+	n := 0
 	for i := range p.fields {
 		n += len(p.fields[i].leaves)
 	}
-	dst = wire.AppendArrayHead(dst, n)
-	dst = wire.AppendUint(dst, uint64(wire.KindEvent))
-	dst = wire.AppendUint(dst, uint64(last.Tick-entry.Tick))
-	dst = wire.AppendUint(dst, uint64(ev.Type))
+	dst = wire.AppendEventHead(dst, wire.Event{Back: last.Tick - entry.Tick, Type: ev.Type}, n)
 	for i := range p.fields {
 		for j := range p.fields[i].leaves {
 			l := &p.fields[i].leaves[j]
@@ -71,4 +70,40 @@ func (e *Encoder) appendEvent(dst []byte, entry, last *game.Entry, ev *game.Even
 		}
 	}
 	return dst
+}
+
+// DecodeEvent reads the values of an event of schema row, for which n elements
+// are left in r, into out, lanes of row. References are index + 1. Elements
+// behind the values are ignored.
+func DecodeEvent(row *game.RowSchema, r *wire.Reader, n int, out []int32) error {
+	for i := range row.Fields {
+		for j := range row.Fields[i].Leaves {
+			if n--; n < 0 {
+				return wire.ErrShort
+			}
+			l := planLeaf(&row.Fields[i].Leaves[j])
+			if err := readEventLeaf(r, &l, out); err != nil {
+				return fmt.Errorf("event %s: %s: %w", row.Name, row.Fields[i].Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func readEventLeaf(r *wire.Reader, l *leafPlan, out []int32) error {
+	if l.kind == kindString {
+		b, err := r.ReadStr(l.MaxLen)
+		if err == nil {
+			putText(l, out, b)
+		}
+		return err
+	}
+	v, err := r.ReadInt()
+	if err == nil && (v < l.min || v > l.max) {
+		err = wire.ErrRange
+	}
+	if err == nil {
+		l.Put(out, v)
+	}
+	return err
 }

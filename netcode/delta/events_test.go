@@ -2,6 +2,9 @@ package delta
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/roomd/roomd/game"
@@ -75,5 +78,72 @@ func TestEventReferencesMustResolveAtBothTicks(t *testing.T) {
 	}
 	if got := enc.AppendEvents(nil, ring, 0, 2, seen, 0); !bytes.Equal(got, want) {
 		t.Fatalf("got %x, want %x", got, want)
+	}
+}
+
+func TestEventsAreDecodedAsSent(t *testing.T) {
+	for seed := range uint64(50) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		s := randomSchema(rng)
+		w, ring, enc := newWorld(s, rng), NewRing(s, worldSeats, 4), NewEncoder(s)
+		for range 5 {
+			w.step()
+			e := ring.Next()
+			w.copyTo(e)
+			ring.Commit(e)
+			if err := checkEvents(s, ring, enc, e); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+	}
+}
+
+// checkEvents compares what a spectator decodes with the entry's own events.
+func checkEvents(s *game.Schema, ring *Ring, enc *Encoder, e *game.Entry) error {
+	v := View{Teams: game.Spectators}
+	messages := wire.ReadMessages(enc.AppendEvents(nil, ring, e.Tick-1, e.Tick, v, 0))
+	for i := range e.Events {
+		ev := &e.Events[i]
+		if ev.To != 0 || ev.Teams&v.Teams == 0 {
+			continue
+		}
+		if !messages.Next() {
+			return fmt.Errorf("event %d is missing: %v", i, messages.Err())
+		}
+		head, n, err := wire.ReadEvent(messages.Reader(), messages.Len())
+		if err != nil || head.Type != ev.Type || head.Back != 0 {
+			return fmt.Errorf("event %d: %+v, %v", i, head, err)
+		}
+		row := &s.Events[ev.Type]
+		got, want := make([]int32, row.Lanes), make([]int32, row.Lanes)
+		if err := DecodeEvent(row, messages.Reader(), n, got); err != nil {
+			return err
+		}
+		for f := range row.Fields {
+			for l := range row.Fields[f].Leaves {
+				filterLeaf(&row.Fields[f].Leaves[l], e, v, e.EventLanes[ev.Lane:], want)
+			}
+		}
+		if !equal(got, want) {
+			return fmt.Errorf("event %d: %v, want %v", i, got, want)
+		}
+	}
+	if messages.Next() {
+		return errors.New("an event too many")
+	}
+	return nil
+}
+
+func TestDecodeEventRefusesWhatIsMalformed(t *testing.T) {
+	row := tankSchema().Events[0]
+	for _, values := range [][]int64{{}, {1}, {-1, 0}, {game.MaxRows + 1, 0}, {0, 1 << 31}} {
+		r := wire.NewReader(ints(values...))
+		if DecodeEvent(&row, &r, len(values), make([]int32, row.Lanes)) == nil {
+			t.Errorf("%v accepted", values)
+		}
+	}
+	r := wire.NewReader(ints(1, 2, 3))
+	if err := DecodeEvent(&row, &r, 3, make([]int32, row.Lanes)); err != nil {
+		t.Errorf("an element behind the values: %v", err)
 	}
 }

@@ -98,7 +98,8 @@ func randomLeaf(rng *rand.Rand, tables int) game.Leaf {
 	case game.LeafRef:
 		l.Bits, l.Table, l.Max = 32, rng.IntN(tables), game.MaxRows
 	case game.LeafString:
-		l.Bits, l.MaxLen = 0, rng.IntN(41)
+		l.Bits, l.MaxLen = 0, 1+rng.IntN(40)
+		l.Max = int64(l.MaxLen)
 	default:
 		l.Max = 1
 	}
@@ -197,7 +198,8 @@ func (w *world) change(r *game.RowSchema, row []int32, p float64) {
 func (w *world) changeLeaf(l *game.Leaf, row []int32) {
 	switch {
 	case l.Type == game.LeafString:
-		l.PutString(row, strings.Repeat(oneOf(w.rng, "a", "é", "\x00", "日本"), w.rng.IntN(l.MaxLen+1)))
+		text := strings.Repeat(oneOf(w.rng, "a", "é", "\x00", "日本"), w.rng.IntN(l.MaxLen+1))
+		l.PutString(row, strings.ToValidUTF8(text[:min(len(text), l.MaxLen)], ""))
 	case l.Type == game.LeafRef:
 		l.Put(row, int64(w.someRef(l.Table)))
 	case w.chance(0.3):

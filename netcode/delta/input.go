@@ -18,8 +18,8 @@ var (
 // AppendInputValues appends the values of an input that follows prev
 // (PROTOCOL.md, input) and returns their mask: bit i is field i. Both are lanes
 // of r, references as index + 1; prev is zeros for the first input of a
-// connection. n is the number of msgpack elements appended.
-func AppendInputValues(dst []byte, r *game.RowSchema, prev, next []int32) (mask uint64, out []byte, n int) {
+// connection.
+func AppendInputValues(dst []byte, r *game.RowSchema, prev, next []int32) (mask uint64, out []byte) {
 	for i := range r.Fields {
 		leaves := r.Fields[i].Leaves
 		changed := 0
@@ -34,9 +34,7 @@ func AppendInputValues(dst []byte, r *game.RowSchema, prev, next []int32) (mask 
 		mask |= 1 << i
 		if len(leaves) > 1 {
 			dst = wire.AppendUint(dst, uint64(changed))
-			n += 1 + changed
 		}
-		n += changed
 		last := -1
 		for j := range leaves {
 			l := planLeaf(&leaves[j])
@@ -50,7 +48,7 @@ func AppendInputValues(dst []byte, r *game.RowSchema, prev, next []int32) (mask 
 			dst = appendInputLeaf(dst, &l, prev, next)
 		}
 	}
-	return mask, dst, n
+	return mask, dst
 }
 
 func appendInputLeaf(dst []byte, l *leafPlan, prev, next []int32) []byte {

@@ -44,6 +44,9 @@ func (s *State) Clear() {
 // Len is the number of rows of a table.
 func (s *State) Len(table int) int { return s.tables[table].n }
 
+// End is one more than the highest index that a row of a table had since Clear.
+func (s *State) End(table int) int { return len(s.tables[table].live) }
+
 // Row is the lanes of a row, read with Leaf.Get, and whether the viewer has it.
 // It is valid until the next Apply or Clear and must not be changed.
 func (s *State) Row(table, row int) (lanes []int32, ok bool) {

@@ -38,9 +38,8 @@ type Frame struct {
 }
 
 // Seal writes the head of an unfragmented, unmasked binary message right before
-// the body, its length in the smallest form (RFC 6455 section 5.2). The message
-// must not be empty of meaning: a body of zero bytes is sealed, but receivers
-// find no message in it.
+// the body, its length in the smallest form (RFC 6455 section 5.2). To change a
+// sealed frame is a fault that Bytes panics for.
 func (f *Frame) Seal() {
 	n := len(f.B) - HeadRoom
 	switch {

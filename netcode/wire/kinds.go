@@ -14,7 +14,7 @@ const (
 type Kind uint8
 
 // The messages (sections 4 to 10). c>s are sent by clients only, s>c by servers
-// only; a kind from the wrong side is an unknown kind. Names in brackets are
+// only; a kind from the wrong side is to be skipped. Names in brackets are
 // elements in order.
 const (
 	// KindHello c>s [1, proto, kind, room, name, token, epoch, tick,

@@ -33,15 +33,13 @@ const (
 	MaxParamValue = 256
 	// MaxText bounds the text of a bye, in bytes.
 	MaxText = 256
-	// MaxHash is the length of a schema hash or a state hash, in bytes.
-	MaxHash = 8
+	// hashLen is the length of a schema hash or a state hash, in bytes.
+	hashLen = 8
 
 	// MaxTickRate bounds a room's ticks per second.
 	MaxTickRate = 120
-	// MaxParts bounds the parts of a keyframe.
-	MaxParts = 1 << 10
 	// MaxSchemaName bounds the name of a table, event, field or leaf, in bytes.
-	MaxSchemaName = 64
+	MaxSchemaName = 255
 	// MaxSafe is the largest integer of a message head: JavaScript's largest.
 	MaxSafe = game.MaxSafeInt
 )

@@ -11,15 +11,15 @@ import (
 var (
 	// ErrShort: the bytes end before the element does, or a head announces
 	// more elements than bytes remain.
-	ErrShort = errors.New("wire: message ends early")
+	ErrShort = errors.New("message ends early")
 	// ErrType: the element is of another type than its place demands.
-	ErrType = errors.New("wire: element of another type")
+	ErrType = errors.New("element of another type")
 	// ErrForm: the element is not in its smallest form.
-	ErrForm = errors.New("wire: element not in canonical form")
+	ErrForm = errors.New("element not in canonical form")
 	// ErrRange: a number or a length is beyond its limit.
-	ErrRange = errors.New("wire: value out of range")
+	ErrRange = errors.New("value out of range")
 	// ErrDepth: arrays and maps are nested deeper than MaxDepth.
-	ErrDepth = errors.New("wire: nested too deep")
+	ErrDepth = errors.New("nested too deep")
 )
 
 // AppendUint appends v in its smallest form.

@@ -1,0 +1,56 @@
+# make run    build and serve the demo game; prints the URL
+# make test   everything: Go with the race detector, JavaScript, a real browser
+# make lint   gofmt, vet, staticcheck, types of the JavaScript
+# make bench  benchmarks of the hot paths
+# make fuzz   every fuzz target for FUZZTIME each
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := run
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 20s
+LISTEN ?= 127.0.0.1:8080
+ARTIFACTS := .artifacts
+PACKAGES := ./...
+
+.PHONY: build run test test-go test-noalloc test-js test-browser lint bench fuzz setup clean
+
+build:
+	go build -o bin/roomd ./cmd/roomd
+
+run: build
+	exec ./bin/roomd serve --listen $(LISTEN)
+
+test: test-go test-js test-browser
+
+# The race detector changes what allocates and how long things take, so tests of
+# allocations and of real processes run a second time without it.
+test-go:
+	go test -race -timeout 8m $(PACKAGES)
+	go test -timeout 5m -run 'Alloc|Watchdog|Connections|Load' $(PACKAGES)
+
+test-js: ; @.ci/js test
+test-browser: ; @.ci/browser
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	go vet $(PACKAGES)
+	GOOS=darwin GOARCH=arm64 go vet ./netcode/... ./room/... ./cmd/...
+	go run $(STATICCHECK) $(PACKAGES)
+	@.ci/js check
+
+bench:
+	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+fuzz:
+	@for pkg in $$(go list $(PACKAGES)); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+setup: ; @.ci/setup
+
+clean:
+	rm -rf bin $(ARTIFACTS) client-demo/node_modules

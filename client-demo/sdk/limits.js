@@ -1,0 +1,68 @@
+// Every limit of the SDK, in one place. Those of the protocol are of
+// netcode/wire/PROTOCOL.md section 14 and equal on both sides; the rest bounds
+// what this client keeps, waits for or does in one go.
+
+/** The version of the protocol that this SDK speaks. */
+export const PROTOCOL_VERSION = 1;
+/** What both sides name in the WebSocket handshake. */
+export const SUBPROTOCOL = 'roomd.v1';
+
+/** Bytes of one WebSocket message from the server. */
+export const MAX_SERVER_MESSAGE = 16 << 20;
+/** Depth to which arrays and maps nest in one element of a message. */
+export const MAX_DEPTH = 8;
+/** Bytes of the values of one input. */
+export const MAX_INPUT = 4 << 10;
+/** Bytes of names and texts in a hello, a welcome or a bye. */
+export const MAX_KIND = 32;
+export const MAX_ROOM = 64;
+export const MAX_NAME = 64;
+export const MAX_TOKEN = 256;
+export const MAX_AUTH = 4 << 10;
+export const MAX_TEXT = 256;
+/** Pairs of params, and bytes of a key and of a value. */
+export const MAX_PARAMS = 16;
+export const MAX_PARAM_KEY = 32;
+export const MAX_PARAM_VALUE = 256;
+/** Bytes of a schema hash. */
+export const HASH_LENGTH = 8;
+
+/** Of a schema. */
+export const MAX_TICK_RATE = 120;
+export const MAX_SCHEMA_NAME = 255;
+export const MAX_TABLES = 64;
+export const MAX_EVENTS = 64;
+export const MAX_FIELDS = 52;
+export const MAX_LEAVES = 256;
+export const MAX_SCALE = 1 << 24;
+export const MAX_STRING = 255;
+/** Rows of one table: an index is 20 bits. */
+export const MAX_ROWS = (1 << 20) - 1;
+
+/** Values of all rows that one store may hold: a bound on memory. */
+export const MAX_STORE_VALUES = 1 << 22;
+/** Events held back for the state frame they belong to. */
+export const MAX_HELD_EVENTS = 1 << 14;
+
+/** Inputs that may wait for their acknowledgement; prediction pauses beyond. */
+export const MAX_UNACKED = 60;
+/** Inputs sent again after a resume: the server's inbox holds as many. */
+export const MAX_RESENT = 8;
+/** Ticks that one frame may catch up; the rest of a long pause is forgotten. */
+export const MAX_TICKS_PER_FRAME = 8;
+/** Bytes that may wait in the socket before inputs are held back. */
+export const MAX_BUFFERED = 32 << 10;
+
+/** Milliseconds without any message until a connection counts as dead. */
+export const SILENCE_MS = 6000;
+/** Milliseconds until an attempt to connect is given up. */
+export const CONNECT_MS = 8000;
+/** Milliseconds between two pings. */
+export const PING_MS = 1000;
+/** Milliseconds behind from which a tab that wakes asks for a keyframe. */
+export const BACKLOG_MS = 2000;
+/** The least milliseconds between two requests for a keyframe. */
+export const RESYNC_MS = 1000;
+/** Back-off of reconnecting: first and longest wait, in milliseconds. */
+export const BACKOFF_FIRST_MS = 250;
+export const BACKOFF_MAX_MS = 5000;

@@ -1,0 +1,44 @@
+// Command loadtest plays against a roomd server and reports what it cost.
+//
+//	go run ./loadtest play --rooms 100 --players 10 --duration 10s
+//
+// Without --url it starts itself again as a server process on the fixed
+// workload of package loadtest/crowd, so that the server's CPU and memory are
+// seen alone. Each subcommand prints a table for people, and with --json one
+// object on standard output whose keys carry their units.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/loadtest/crowd"
+	"github.com/roomd/roomd/room/server"
+)
+
+type cli struct {
+	Play  playCmd  `cmd:"" default:"withargs" help:"Bots play in rooms (the default)."`
+	Serve serveCmd `cmd:"" hidden:"" help:"Be the server of a play run."`
+}
+
+// serveCmd hands its arguments to server.Exec, whose flags they are.
+type serveCmd struct {
+	Args []string `arg:"" optional:"" passthrough:""`
+}
+
+func (c *serveCmd) Run() error {
+	os.Exit(server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind}}, append([]string{"serve"}, c.Args...), os.Stdout, os.Stderr))
+	return nil
+}
+
+func main() {
+	var c cli
+	ctx := kong.Parse(&c, kong.Name("loadtest"), kong.UsageOnError())
+	if err := ctx.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "loadtest:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"os"
+	"os/signal"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/loop"
+)
+
+const (
+	// connectTimeout bounds how long all bots may take to have a first state.
+	connectTimeout = 30 * time.Second
+	// settleTime is how long after the last input the server may apply it.
+	settleTime = time.Second
+	// maxLatency is the histogram's ceiling.
+	maxLatency = time.Minute
+)
+
+type playCmd struct {
+	Rooms    int           `default:"100" help:"Rooms."`
+	Players  int           `default:"10" help:"Players in each room."`
+	Duration time.Duration `default:"10s" help:"Time measured."`
+	Warmup   time.Duration `default:"1500ms" help:"Time played before it."`
+	Rate     float64       `default:"30" help:"Inputs a player sends in a second."`
+	Decode   int           `default:"200" help:"Bots that decode, time and check what they get; the others count bytes."`
+	URL      string        `help:"A running server (http://host:port); without it one is started."`
+	Kind     string        `default:"crowd" help:"Kind of game to join."`
+	Engine   string        `default:"auto" help:"Event loop of the started server."`
+	Loops    int           `default:"0" help:"Event loops of the started server; 0 for its default."`
+	JSON     bool          `name:"json" help:"Print one JSON object."`
+}
+
+// run is one play run.
+type run struct {
+	cmd    *playCmd
+	target *target
+	loop   *loop.Loop
+	swarm  *swarm
+	pace   *pacer
+	hist   *hdr.Histogram
+}
+
+// Run plays and prints the report.
+func (c *playCmd) Run() error {
+	if c.Rooms < 1 || c.Players < 1 || c.Rate <= 0 || c.Duration <= 0 {
+		return errors.New("rooms, players, rate and duration must be positive")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	t, err := newTarget(ctx, c.URL, []string{"--engine", c.Engine, "--loops", fmt.Sprint(c.Loops)})
+	if err != nil {
+		return err
+	}
+	defer t.stop()
+	r := &run{cmd: c, target: t, hist: hdr.New(1, maxLatency.Microseconds(), 3)}
+	rep, err := r.play(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return rep.writeJSON(os.Stdout)
+	}
+	return rep.writeTable(os.Stdout)
+}
+
+// on runs f on the bots' loop and waits for it.
+func (r *run) on(f func()) {
+	done := make(chan struct{})
+	if r.loop.Post(func() { f(); close(done) }) {
+		<-done
+	}
+}
+
+func (r *run) play(ctx context.Context) (*playReport, error) {
+	var err error
+	if r.loop, err = loop.New(loop.Config{}); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.loop.Run() }()
+	defer func() { r.loop.Stop(); <-ended }()
+	r.swarm = &swarm{
+		addr: r.target.addr, kind: r.cmd.Kind, schemas: map[uint64]*game.Schema{},
+		rooms: map[string]roomState{}, seed: maphash.MakeSeed(),
+		latency: func(d time.Duration) { r.hist.RecordValue(max(d.Microseconds(), 1)) },
+	}
+	start, err := r.target.metrics()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := wait(ctx, r.cmd.Warmup); err != nil {
+		return nil, err
+	}
+	return r.measure(ctx, start)
+}
+
+// connect starts the bots and their pacer, and waits for their first states.
+func (r *run) connect(ctx context.Context) error {
+	n := r.cmd.Rooms * r.cmd.Players
+	// Decoding bots are spread over the rooms, two to a room first, since two
+	// can be compared.
+	per := max(r.cmd.Decode/r.cmd.Rooms, 1)
+	decoding := 0
+	var err error
+	r.on(func() {
+		for i := 0; i < n && err == nil; i++ {
+			b := &bot{swarm: r.swarm, room: fmt.Sprintf("load-%d", i/r.cmd.Players), own: -1, base: uint32(i%r.cmd.Players) * 10_000_000}
+			if i%r.cmd.Players < per && decoding < r.cmd.Decode {
+				b.decode = true
+				decoding++
+			}
+			r.swarm.bots = append(r.swarm.bots, b)
+			err = b.start(r.loop)
+		}
+		r.pace = newPacer(r.swarm.bots, r.cmd.Rate)
+		r.loop.Add(r.pace)
+	})
+	if err != nil {
+		return err
+	}
+	deadline := time.Now().Add(connectTimeout)
+	for ready := 0; ready < n; {
+		if err := wait(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+		var lost int
+		r.on(func() { ready, lost, err = r.swarm.ready, r.swarm.lost, r.swarm.why })
+		if lost > 0 {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("only %d of %d bots got a state within %v", ready, n, connectTimeout)
+		}
+	}
+	return nil
+}
+
+// reading is what is known at one end of the measured time.
+type reading struct {
+	at      time.Time
+	server  usage
+	bots    usage
+	metrics map[string]float64
+}
+
+func (r *run) read() (reading, error) {
+	m, err := r.target.metrics()
+	if err != nil {
+		return reading{}, err
+	}
+	s, err := r.target.usage()
+	if err != nil {
+		return reading{}, err
+	}
+	b, err := processUsage(0)
+	return reading{time.Now(), s, b, m}, err
+}
+
+func (r *run) measure(ctx context.Context, start map[string]float64) (*playReport, error) {
+	a, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	r.on(func() { r.swarm.measure = true })
+	if err := wait(ctx, r.cmd.Duration); err != nil {
+		return nil, err
+	}
+	r.on(func() { r.swarm.measure = false })
+	z, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	rep := r.report(a, z)
+	if rep.InputsLost, err = r.inputsLost(ctx, start); err != nil {
+		return nil, err
+	}
+	r.on(func() { rep.InputsSent, rep.BotsLost = r.swarm.sent, r.swarm.lost })
+	return rep, nil
+}
+
+// inputsLost stops the bots and counts what the server has not applied soon
+// after.
+func (r *run) inputsLost(ctx context.Context, start map[string]float64) (int64, error) {
+	const applied = "roomd_inputs_applied_total"
+	r.on(func() { r.pace.stopped = true })
+	deadline := time.Now().Add(settleTime)
+	for {
+		m, err := r.target.metrics()
+		if err != nil {
+			return 0, err
+		}
+		var sent int64
+		r.on(func() { sent = r.swarm.sent })
+		lost := sent - int64(m[applied]-start[applied])
+		if lost <= 0 || time.Now().After(deadline) {
+			return lost, nil
+		}
+		if err := wait(ctx, 50*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (r *run) report(a, z reading) *playReport {
+	secs := z.at.Sub(a.at).Seconds()
+	n := float64(r.cmd.Rooms * r.cmd.Players)
+	diff := func(name string) float64 { return z.metrics[name] - a.metrics[name] }
+	rep := &playReport{
+		Kind: r.cmd.Kind, Rooms: r.cmd.Rooms, PlayersPerRoom: r.cmd.Players, Players: int(n),
+		DurationS: secs, ServerCPUPct: -1,
+		BotsCPUPct:   100 * (z.bots.cpu - a.bots.cpu).Seconds() / secs,
+		Ticks:        diff("roomd_ticks_total"),
+		TicksSkipped: diff("roomd_ticks_skipped_total"),
+		TickLateP50:  1000 * quantile(a.metrics, z.metrics, "roomd_tick_late_seconds", 0.50),
+		TickLateP99:  1000 * quantile(a.metrics, z.metrics, "roomd_tick_late_seconds", 0.99),
+	}
+	if r.target.child != nil {
+		rep.ServerCPUPct = 100 * (z.server.cpu - a.server.cpu).Seconds() / secs
+		rep.ServerRSSMB = float64(z.server.rss) / 1e6
+		rep.RSSPerPlayerKB = float64(z.server.rss) / 1e3 / n
+	}
+	r.on(func() {
+		s := r.swarm
+		rep.BytesPerClient = float64(s.bytes) / n / r.cmd.Duration.Seconds()
+		rep.FramesPerClient = float64(s.frames) / n / r.cmd.Duration.Seconds()
+		rep.StatesChecked, rep.WrongStates = s.checked, s.wrong
+		for _, sch := range s.schemas {
+			rep.TickRateHz = sch.TickRate
+		}
+		rep.LatencyP50 = float64(r.hist.ValueAtQuantile(50)) / 1000
+		rep.LatencyP99 = float64(r.hist.ValueAtQuantile(99)) / 1000
+		rep.LatencyMax = float64(r.hist.Max()) / 1000
+		rep.LatencySamples = r.hist.TotalCount()
+	})
+	return rep
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// playReport is the result of a play run. The JSON keys carry the units.
+type playReport struct {
+	Kind            string  `json:"kind"`
+	Rooms           int     `json:"rooms"`
+	PlayersPerRoom  int     `json:"players_per_room"`
+	Players         int     `json:"players"`
+	TickRateHz      int     `json:"tick_rate_hz"`
+	DurationS       float64 `json:"duration_s"`
+	ServerCPUPct    float64 `json:"server_cpu_pct"` // of one core; -1 when the server is not ours
+	ServerRSSMB     float64 `json:"server_rss_mb"`
+	RSSPerPlayerKB  float64 `json:"server_rss_kb_per_player"`
+	BotsCPUPct      float64 `json:"bots_cpu_pct"`
+	Ticks           float64 `json:"ticks"`
+	TickLateP50     float64 `json:"tick_late_p50_ms"`
+	TickLateP99     float64 `json:"tick_late_p99_ms"`
+	TicksSkipped    float64 `json:"ticks_skipped"`
+	BytesPerClient  float64 `json:"bytes_per_client_per_s"`
+	FramesPerClient float64 `json:"frames_per_client_per_s"`
+	LatencyP50      float64 `json:"latency_p50_ms"`
+	LatencyP99      float64 `json:"latency_p99_ms"`
+	LatencyMax      float64 `json:"latency_max_ms"`
+	LatencySamples  int64   `json:"latency_samples"`
+	InputsSent      int64   `json:"inputs_sent"`
+	InputsLost      int64   `json:"inputs_lost"`
+	StatesChecked   int64   `json:"states_checked"`
+	WrongStates     int64   `json:"wrong_states"`
+	BotsLost        int     `json:"bots_lost"`
+}
+
+func (r *playReport) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+func (r *playReport) writeTable(w io.Writer) error {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "  %s\t"+format+"\n", append([]any{name}, args...)...)
+	}
+	fmt.Fprintf(t, "%s: %d rooms of %d, %d Hz, %.1f s\n", r.Kind, r.Rooms, r.PlayersPerRoom, r.TickRateHz, r.DurationS)
+	if r.ServerCPUPct >= 0 {
+		row("server CPU", "%.1f %% of one core", r.ServerCPUPct)
+		row("server memory", "%.1f MB, %.1f KB a player", r.ServerRSSMB, r.RSSPerPlayerKB)
+	}
+	row("bots CPU", "%.1f %% of one core", r.BotsCPUPct)
+	row("tick lateness", "p50 %.2f ms, p99 %.2f ms", r.TickLateP50, r.TickLateP99)
+	row("ticks", "%.0f, %.0f skipped", r.Ticks, r.TicksSkipped)
+	row("down", "%.0f B and %.1f frames a client and second", r.BytesPerClient, r.FramesPerClient)
+	row("input to state", "p50 %.1f ms, p99 %.1f ms, max %.1f ms (%d samples)", r.LatencyP50, r.LatencyP99, r.LatencyMax, r.LatencySamples)
+	row("inputs", "%d sent, %d lost", r.InputsSent, r.InputsLost)
+	row("states", "%d checked, %d wrong", r.StatesChecked, r.WrongStates)
+	row("bots lost", "%d", r.BotsLost)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,104 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Config says what a Server accepts. The zero value works except for Open,
+// which is required. It is copied by NewServer and not read again.
+type Config struct {
+	// Path is the request path of the upgrade, without query; "" is DefaultPath.
+	Path string
+	// Subprotocol is selected when the client offers it; "" is
+	// DefaultSubprotocol. A client that offers none, or only others, is upgraded
+	// without one: Open decides with Request.Subprotocol.
+	Subprotocol string
+	// Origins lists further origins that may connect, as browsers send them
+	// ("https://game.example"), or "*" for all. A request without Origin (no
+	// browser) and one from the same host are always allowed.
+	Origins []string
+	// MaxMessage bounds one message in bytes; a claim above it ends the
+	// connection with 1009 before anything of it is buffered.
+	MaxMessage int
+	// MaxFragments bounds the data frames of one message; more is 1008.
+	MaxFragments int
+	// HeadLimit bounds the request head in bytes; more is 431.
+	HeadLimit int
+	// HeadTimeout bounds the wait for the whole request head; then 408.
+	HeadTimeout time.Duration
+	// FrameTimeout bounds the time from the first byte of a message to its last;
+	// then 1008.
+	FrameTimeout time.Duration
+	// PingEvery is how long a peer may be silent before it is pinged.
+	PingEvery time.Duration
+	// PongWait is how long a peer may be silent before it is dropped as dead
+	// (ErrDead). It must be longer than PingEvery.
+	PongWait time.Duration
+	// CloseTimeout bounds the wait for the answer to a Close frame.
+	CloseTimeout time.Duration
+	// PingBurst is how many pings a peer may send at once, and one more each
+	// PingRefill; more is 1008.
+	PingBurst  int
+	PingRefill time.Duration
+	// EveryPong answers each ping. By default only the last ping of those read
+	// together is answered, as RFC 6455 5.5.3 allows; conformance suites want all.
+	EveryPong bool
+	// Open is called on the loop for a valid upgrade, before the 101 response:
+	// sending is not possible yet (ErrNotOpen). An error refuses the upgrade: a
+	// *RejectError with its status, any other as 500 without its text. The
+	// Request is valid until Open returns, strings taken from it for ever.
+	Open func(c *Conn, req *Request) (Handler, error)
+	// HTTP takes every other request, on the loop's goroutine: it must not
+	// block, and owns the connection. HTTPListener.Hand fits. nil answers 404.
+	HTTP func(net.Conn)
+	// Log gets refused upgrades and protocol errors at debug level; nil is silent.
+	Log *slog.Logger
+}
+
+// validate fills defaults and refuses contradictions.
+func (c *Config) validate() error {
+	or(&c.Path, DefaultPath)
+	or(&c.Subprotocol, DefaultSubprotocol)
+	or(&c.MaxMessage, DefaultMaxMessage)
+	or(&c.MaxFragments, DefaultMaxFragments)
+	or(&c.HeadLimit, DefaultHeadLimit)
+	or(&c.HeadTimeout, DefaultHeadTimeout)
+	or(&c.FrameTimeout, DefaultFrameTimeout)
+	or(&c.PingEvery, DefaultPingEvery)
+	or(&c.PongWait, DefaultPongWait)
+	or(&c.CloseTimeout, DefaultCloseTimeout)
+	or(&c.PingBurst, DefaultPingBurst)
+	or(&c.PingRefill, DefaultPingRefill)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Open == nil:
+		return errors.New("ws: Config.Open is missing: it makes the Handler of each connection")
+	case c.Path[0] != '/':
+		return fmt.Errorf("ws: Config.Path %q must begin with a slash", c.Path)
+	case c.MaxMessage < 1 || c.MaxMessage > maxMessageCeiling:
+		return fmt.Errorf("ws: Config.MaxMessage %d must be 1..%d bytes", c.MaxMessage, maxMessageCeiling)
+	case c.MaxFragments < 1 || c.PingBurst < 1:
+		return errors.New("ws: Config.MaxFragments and PingBurst must be at least 1")
+	case c.HeadLimit < minHeadLimit:
+		return fmt.Errorf("ws: Config.HeadLimit %d must be at least %d bytes", c.HeadLimit, minHeadLimit)
+	case min(c.HeadTimeout, c.FrameTimeout, c.PingEvery, c.CloseTimeout, c.PingRefill) < 0:
+		return errors.New("ws: Config durations must not be negative")
+	case c.PongWait <= c.PingEvery:
+		return fmt.Errorf("ws: Config.PongWait %v must be longer than PingEvery %v, or no peer could answer in time", c.PongWait, c.PingEvery)
+	}
+	return nil
+}
+
+// or gives a zero field its default.
+func or[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,126 @@
+package ws
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/gobwas/ws"
+)
+
+// memory is an io.ReadWriter over a request that is already complete: gobwas's
+// Upgrader would give up on a socket that has no more bytes yet.
+type memory struct {
+	in  []byte
+	out []byte
+}
+
+func (m *memory) Read(p []byte) (int, error) {
+	n := copy(p, m.in)
+	m.in = m.in[n:]
+	if n == 0 {
+		return 0, errHeadEnded
+	}
+	return n, nil
+}
+
+func (m *memory) Write(p []byte) (int, error) {
+	m.out = append(m.out, p...)
+	return len(p), nil
+}
+
+// errHeadEnded cannot reach a client: a head ends with a blank line.
+var errHeadEnded = errors.New("ws: request head ended early")
+
+// upgrade answers one request head on Config.Path. open is called for a valid
+// one, before the response is made, and may refuse it. It returns the response
+// to send, 101 or an error, and why it refused.
+func upgrade(cfg *Config, raw []byte, req *Request, open func() error) (response []byte, refused *RejectError) {
+	if err := precheck(cfg, &req.head); err != nil {
+		return appendRejection(nil, err), err
+	}
+	io := memory{in: raw}
+	upgrader := ws.Upgrader{
+		Protocol: func(offered []byte) bool {
+			if string(offered) != cfg.Subprotocol {
+				return false
+			}
+			req.subprotocol = cfg.Subprotocol
+			return true
+		},
+		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
+			if err := open(); err != nil {
+				return nil, err
+			}
+			return ws.HandshakeHeaderString(""), nil
+		},
+	}
+	if _, err := upgrader.Upgrade(&io); err != nil {
+		refused = rejection(err)
+		return appendRejection(nil, refused), refused
+	}
+	return io.out, nil
+}
+
+// precheck refuses what gobwas lets through: doubled fields (it keeps the last),
+// ambiguous lines, a body, a key that is no key, and a foreign Origin.
+func precheck(cfg *Config, h *head) *RejectError {
+	if !h.checkFields() {
+		return reject(RejectMalformed, http.StatusBadRequest, "malformed header")
+	}
+	for _, name := range [...]string{"Host", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"} {
+		if _, n := h.field(name); n > 1 {
+			return reject(RejectMalformed, http.StatusBadRequest, name+" header sent twice")
+		}
+	}
+	if length, n := h.field("Content-Length"); n > 0 && string(length) != "0" {
+		return reject(RejectMalformed, http.StatusBadRequest, "an upgrade has no body")
+	}
+	if _, n := h.field("Transfer-Encoding"); n > 0 {
+		return reject(RejectMalformed, http.StatusBadRequest, "an upgrade has no body")
+	}
+	if key, n := h.field("Sec-WebSocket-Key"); n > 0 && !validKey(string(key)) {
+		return reject(RejectMalformed, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+	}
+	origin, n := h.field("Origin")
+	host, _ := h.field("Host")
+	if n > 0 && !originAllowed(string(origin), string(host), cfg.Origins) {
+		return reject(RejectOrigin, http.StatusForbidden, "origin not allowed")
+	}
+	return nil
+}
+
+// validKey tells whether key is what RFC 6455 4.1 item 7 asks for.
+func validKey(key string) bool {
+	var b [18]byte
+	if len(key) != base64.StdEncoding.EncodedLen(16) {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(b[:], []byte(key))
+	return err == nil && n == 16
+}
+
+// originAllowed compares an Origin header (RFC 6454 7) with the host it came to
+// and with the list of Config.Origins. An empty or opaque origin ("null") is
+// nobody's host.
+func originAllowed(origin, host string, list []string) bool {
+	for _, o := range list {
+		if o == "*" || strings.EqualFold(o, origin) {
+			return true
+		}
+	}
+	scheme, name, ok := strings.Cut(origin, "://")
+	if !ok || name == "" {
+		return false
+	}
+	port := ""
+	switch strings.ToLower(scheme) {
+	case "http":
+		port = ":80"
+	case "https":
+		port = ":443"
+	}
+	// Browsers leave the scheme's own port out of both; some proxies put it in.
+	return strings.EqualFold(strings.TrimSuffix(name, port), strings.TrimSuffix(host, port))
+}

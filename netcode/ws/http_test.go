@@ -1,0 +1,224 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
+)
+
+// serveHTTP is an http.Server behind a rig: it answers what it was asked.
+func serveHTTP(t *testing.T, cfg *Config) {
+	t.Helper()
+	l := NewHTTPListener(&net.TCPAddr{})
+	cfg.HTTP = l.Hand
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("body: %v", err)
+		}
+		fmt.Fprintf(w, "%s %s %d", r.Method, r.URL.Path, len(b))
+	})}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("http: %v", err)
+		}
+	})
+}
+
+// ask sends a request and reads its answer.
+func (c *client) ask(request string) string {
+	c.t.Helper()
+	c.send([]byte(request))
+	return c.answer()
+}
+
+func (c *client) answer() string {
+	c.t.Helper()
+	res := c.response()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", res.StatusCode, b)
+}
+
+func TestHTTPPassesThrough(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		var cfg Config
+		serveHTTP(t, &cfg)
+		r := newRig(t, engine, cfg)
+		c := r.connect()
+		const big = 300 << 10
+		equal(t, []string{
+			c.ask("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
+			c.ask("GET /v1/ws HTTP/1.1\r\nHost: a\r\n\r\n"), // keep-alive
+			c.ask("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+		}, []string{"200 GET /healthz 0", "200 GET /v1/ws 0", "200 POST /x 5"})
+
+		c = r.connect() // a body behind the head, then the rest of it
+		c.send([]byte(fmt.Sprintf("POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\nfirst", big)))
+		r.eventually("handed over", func(s Stats) bool { return s.HTTP == 2 })
+		c.send([]byte(strings.Repeat("x", big-5)))
+		equal(t, []string{c.answer()}, []string{fmt.Sprintf("200 POST /big %d", big)})
+
+		c = r.connect() // two requests in one write
+		get := "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+		c.send([]byte(get + get))
+		equal(t, []string{c.answer(), c.answer()}, []string{"200 GET /a 0", "200 GET /a 0"})
+
+		c = r.connect() // no upgrade is meant on the path
+		equal(t, []string{c.ask("GET /v1/ws HTTP/1.1\r\nHost: a\r\n\r\n")}, []string{"200 GET /v1/ws 0"})
+		c = r.connect() // an upgrade on another path
+		equal(t, []string{c.ask(headOf("GET /v2/ws HTTP/1.1"))}, []string{"200 GET /v2/ws 0"})
+		c = r.connect() // no HTTP at all: net/http knows what to say
+		if got := c.ask("nonsense\r\n\r\n"); !strings.HasPrefix(got, "400") {
+			t.Fatalf("nonsense is answered %q", got)
+		}
+		if s := r.server.Stats(); s.HTTP != 6 || s.Closed != 0 {
+			t.Fatalf("stats %+v", s)
+		}
+	})
+}
+
+func TestHTTPWithoutHandler(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{})
+		c := r.connect()
+		equal(t, []string{c.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n")}, []string{"404 not found\n"})
+		r.eventually("counted", func(s Stats) bool { return s.Rejected[RejectNotFound] == 1 && s.Closed == 1 })
+	})
+}
+
+// Every head of the handshake table over a socket, with its counter.
+func TestServerHandshake(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		for _, k := range handshakeCases {
+			r := newRig(t, engine, Config{Origins: k.origins})
+			c := r.connect()
+			c.send([]byte(k.head))
+			res := c.response()
+			if res.StatusCode != k.status {
+				t.Fatalf("%s: status %d, want %d", k.name, res.StatusCode, k.status)
+			}
+			if k.status == 101 {
+				c.send(join(frame{fin | bin, "x", false}))
+				c.want("binary x")
+				continue
+			}
+			if b, err := io.ReadAll(res.Body); err != nil || len(b) == 0 {
+				t.Fatalf("%s: body %q, %v", k.name, b, err)
+			}
+			c.want("EOF")
+			if s := r.server.Stats(); s.Rejected[k.why] != 1 || s.Upgraded != 0 {
+				t.Fatalf("%s: stats %+v", k.name, s)
+			}
+		}
+	})
+}
+
+func TestOpenDecides(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		var r *rig
+		r = newRig(t, engine, Config{Open: func(c *Conn, req *Request) (Handler, error) {
+			switch req.Authorization() {
+			case "good":
+				r.note(req.Path() + "?" + req.Query() + " " + req.Subprotocol() + " " + req.RemoteAddr().Addr().String())
+				return &recorder{rig: r}, nil
+			case "nobody":
+				return nil, nil
+			}
+			return nil, &RejectError{Status: 401, Text: "who are you?"}
+		}})
+		c := r.connect()
+		equal(t, []string{c.ask(headOf())}, []string{"401 who are you?\n"})
+		c = r.connect()
+		equal(t, []string{c.ask(headOf("+Authorization: nobody"))}, []string{"500 internal error\n"})
+		c = r.connect()
+		c.send([]byte(headOf("GET /v1/ws?a=b HTTP/1.1", "+Authorization: good", "+Sec-WebSocket-Protocol: roomd.v1")))
+		if res := c.response(); res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Protocol") != "roomd.v1" {
+			t.Fatalf("response %+v", res)
+		}
+		r.told("/v1/ws?a=b roomd.v1 127.0.0.1")
+	})
+}
+
+func TestHTTPListener(t *testing.T) {
+	l := NewHTTPListener(&net.TCPAddr{Port: 7})
+	if l.Addr().String() != ":7" {
+		t.Fatalf("address %v", l.Addr())
+	}
+	pipe := func() (near, far net.Conn) {
+		near, far = net.Pipe()
+		near.SetDeadline(time.Now().Add(patience))
+		return near, far
+	}
+	isClosed := func(nc net.Conn) {
+		t.Helper()
+		if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatalf("read %v, want %v", err, io.EOF)
+		}
+	}
+	first, far := pipe()
+	l.Hand(far)
+	if nc, err := l.Accept(); err != nil || nc != far {
+		t.Fatalf("accepted %v, %v", nc, err)
+	}
+	for range httpBacklog {
+		l.Hand(far)
+	}
+	over, far2 := pipe()
+	l.Hand(far2) // the backlog is full
+	isClosed(over)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	isClosed(first) // it was waiting
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("accept after close: %v", err)
+	}
+	late, far3 := pipe()
+	l.Hand(far3)
+	isClosed(late)
+
+	l = NewHTTPListener(&net.TCPAddr{})
+	unblocked := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		unblocked <- err
+	}()
+	l.Close()
+	if err := <-unblocked; !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("blocked accept: %v", err)
+	}
+}
+
+func TestConfigContradictions(t *testing.T) {
+	open := func(*Conn, *Request) (Handler, error) { return nil, nil }
+	for name, cfg := range map[string]Config{
+		"no Open":           {},
+		"path":              {Open: open, Path: "ws"},
+		"message too large": {Open: open, MaxMessage: maxMessageCeiling + 1},
+		"message negative":  {Open: open, MaxMessage: -1},
+		"fragments":         {Open: open, MaxFragments: -1},
+		"head":              {Open: open, HeadLimit: 10},
+		"pong before ping":  {Open: open, PingEvery: time.Minute, PongWait: time.Minute},
+		"negative time":     {Open: open, CloseTimeout: -1},
+	} {
+		if _, err := NewServer(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := NewServer(Config{Open: open}); err != nil {
+		t.Error(err)
+	}
+}

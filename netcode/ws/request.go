@@ -1,0 +1,58 @@
+package ws
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Request is what Config.Open may know of the client's request. It is valid
+// until Open returns; every method copies what it returns, so that strings live
+// on and headers that nobody asks for cost nothing.
+type Request struct {
+	head        head
+	subprotocol string
+	remote      netip.AddrPort
+}
+
+// Path is the request path as sent, without the query.
+func (r *Request) Path() string { return string(r.head.path) }
+
+// Query is the raw query string, without the question mark.
+func (r *Request) Query() string { return string(r.head.query) }
+
+// Host is the Host header.
+func (r *Request) Host() string { return r.Header("Host") }
+
+// Origin is the Origin header; "" for a client that is no browser.
+func (r *Request) Origin() string { return r.Header("Origin") }
+
+// Authorization is the Authorization header.
+func (r *Request) Authorization() string { return r.Header("Authorization") }
+
+// Cookie is the Cookie header.
+func (r *Request) Cookie() string { return r.Header("Cookie") }
+
+// ForwardedFor is X-Forwarded-For, several headers joined by ", ". Any client
+// can send it: believe it only from a proxy that is known by RemoteAddr.
+func (r *Request) ForwardedFor() string {
+	const name = "X-Forwarded-For"
+	var all []string
+	for k, v, rest, ok := nextField(r.head.fields); ok; k, v, rest, ok = nextField(rest) {
+		if strings.EqualFold(string(k), name) {
+			all = append(all, string(v))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// Header is the first header of that name, in any case; "" when there is none.
+func (r *Request) Header(name string) string {
+	v, _ := r.head.field(name)
+	return string(v)
+}
+
+// Subprotocol is the one selected: Config.Subprotocol or "".
+func (r *Request) Subprotocol() string { return r.subprotocol }
+
+// RemoteAddr is the peer's address as the socket tells it.
+func (r *Request) RemoteAddr() netip.AddrPort { return r.remote }

@@ -1,0 +1,80 @@
+package ws
+
+import (
+	"net"
+	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
+)
+
+// Server turns connections of any number of loops into WebSocket connections.
+// It holds no connections, so it has nothing to close: stop the loops.
+type Server struct {
+	cfg    Config
+	shards *shards
+}
+
+// NewServer checks cfg and fills its defaults.
+func NewServer(cfg Config) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Server{cfg: cfg, shards: newShards()}, nil
+}
+
+// Serve listens on addr and accepts on l. Any goroutine may call it as
+// loop.Loop.Listen allows.
+func (s *Server) Serve(l *loop.Loop, addr string) (net.Addr, error) {
+	return l.Listen(addr, s.Accept)
+}
+
+// Accept makes the handler of a connection that a loop accepted; it fits
+// loop.Loop.Listen. It runs on the loop of lc.
+func (s *Server) Accept(lc *loop.Conn) loop.Handler {
+	c := newConn(s, lc)
+	return (*port)(c)
+}
+
+// Attach brings a connection of package net to l: TLS, or a net.Pipe. It owns nc
+// unless it fails. Any goroutine may call it.
+func (s *Server) Attach(l *loop.Loop, nc net.Conn) error {
+	a := &attached{server: s}
+	lc, err := l.Attach(nc, a)
+	if err != nil {
+		return err
+	}
+	if !l.Post(func() { a.open(lc) }) {
+		nc.Close()
+		return loop.ErrMailboxFull
+	}
+	return nil
+}
+
+// attached holds the place of a Conn until the loop has both ends of it.
+type attached struct {
+	server *Server
+	opened bool
+}
+
+// open makes the Conn, on the loop, whichever comes first: its bytes or the mail.
+func (a *attached) open(lc *loop.Conn) {
+	if !a.opened {
+		a.opened = true
+		lc.SetHandler(a.server.Accept(lc))
+	}
+}
+
+// Read implements loop.Handler; the bytes go to the Conn.
+func (a *attached) Read(lc *loop.Conn, _ []byte) int {
+	a.open(lc)
+	return 0
+}
+
+// Timer implements loop.Handler.
+func (a *attached) Timer(*loop.Conn, time.Duration) {}
+
+// Closed implements loop.Handler.
+func (a *attached) Closed(*loop.Conn, error) { a.opened = true }
+
+// Stats sums the counters up. Any goroutine may call it.
+func (s *Server) Stats() Stats { return s.shards.sum() }

@@ -1,0 +1,197 @@
+package ws
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
+)
+
+const (
+	// soon is a wait that a test provokes.
+	soon = 60 * time.Millisecond
+	// never is a wait that must not end a test's connection.
+	never = time.Hour
+)
+
+func TestSlowHeadIsCut(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{HeadTimeout: soon})
+		c := r.connect()
+		head := headOf()
+		// A byte now and then does not buy time.
+		for i := 0; i < len(head)-1; i++ {
+			if _, err := c.nc.Write([]byte{head[i]}); err != nil || r.server.Stats().Rejected[RejectHeadTimeout] > 0 {
+				break
+			}
+		}
+		if res := c.response(); res.StatusCode != 408 {
+			t.Fatalf("status %d, want 408", res.StatusCode)
+		}
+		silent := r.connect()
+		if b, err := io.ReadAll(silent.nc); len(b) > 0 || err != nil {
+			t.Fatalf("a connection that asked nothing got %q, %v", b, err)
+		}
+		r.eventually("both are counted", func(s Stats) bool { return s.Rejected[RejectHeadTimeout] == 2 })
+	})
+}
+
+func TestHeadTooLarge(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{HeadLimit: 1000})
+		for _, head := range []string{
+			headOf("+X: " + strings.Repeat("x", 1000)),
+			strings.TrimSuffix(headOf("+X: "+strings.Repeat("x", 1000)), "\r\n\r\n"),
+		} {
+			c := r.connect()
+			c.send([]byte(head))
+			if res := c.response(); res.StatusCode != 431 {
+				t.Fatalf("status %d, want 431", res.StatusCode)
+			}
+		}
+	})
+}
+
+func TestHalfMessageHeldOpen(t *testing.T) {
+	held := map[string][]byte{
+		"one byte":        {fin | bin},
+		"half head":       {fin | bin, 0x80 | 126, 1},
+		"half payload":    join(frame{fin | bin, "hello", false})[:8],
+		"half ping":       join(frame{fin | ping, "hello", false})[:8],
+		"fragment":        join(frame{bin, "hello", false}),
+		"fragment, pings": join(frame{bin, "hello", false}, frame{fin | pong, "", false}, frame{fin | pong, "", false}),
+		"behind another":  join(frame{fin | bin, "x", false}, frame{fin | bin, "hello", false})[:12],
+	}
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{FrameTimeout: soon})
+		for name, b := range held {
+			c := r.dial(b...)
+			got := c.next()
+			if strings.HasPrefix(got, "binary") {
+				got = c.next()
+			}
+			if got != "close 1008 message held half sent" {
+				t.Fatalf("%s: server sent %q", name, got)
+			}
+			c.want("EOF")
+			c.nc.Close()
+			r.wantEnd("ws: message held half sent (1008)")
+		}
+		if s := r.server.Stats(); s.Policy != uint64(len(held)) {
+			t.Fatalf("stats %+v", s)
+		}
+	})
+}
+
+// A stream whose reads always end inside a message is not cut while messages end.
+func TestBusyStreamIsNotHeldOpen(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{FrameTimeout: soon})
+		c := r.dial()
+		b := join(frame{fin | bin, "x", false})
+		c.send(b[:3])
+		for start := time.Now(); time.Since(start) < 4*soon; {
+			c.send(b[3:])
+			c.send(b[:3])
+			c.want("binary x")
+		}
+		c.send(b[3:])
+		c.send(join(closeFrame(1000, "")))
+		c.want("binary x", "close 1000", "EOF")
+	})
+}
+
+func TestIdlePeerIsPinged(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{PingEvery: soon, PongWait: 4 * soon})
+		alive := r.dial()
+		for range 6 { // longer than PongWait
+			alive.want("ping ")
+			alive.send(join(frame{fin | pong, "", false}))
+		}
+		alive.send(join(closeFrame(1000, "")))
+		alive.want("close 1000", "EOF")
+		alive.nc.Close()
+		r.wantEnd("ws: closed by peer (1000)")
+		r.told()
+
+		dead := r.dial()
+		dead.want("ping ")
+		for got := "ping "; got == "ping "; {
+			got = dead.next()
+		}
+		if err := r.end(); err != ErrDead {
+			t.Fatalf("Closed got %v, want %v", err, ErrDead)
+		}
+		if s := r.server.Stats(); s.Dead != 1 || s.PingsSent < 7 {
+			t.Fatalf("stats %+v", s)
+		}
+	})
+}
+
+func TestPeerDoesNotAnswerClose(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{CloseTimeout: soon, PingEvery: never, PongWait: 2 * never})
+		c := r.dial()
+		c.send(join(frame{fin | text, "!close now", false}))
+		c.want("close 4001 now")
+		if err := r.end(); err != ErrCloseTimeout {
+			t.Fatalf("Closed got %v, want %v", err, ErrCloseTimeout)
+		}
+	})
+}
+
+func TestHandlerTimer(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{})
+		c := r.dial()
+		for range 3 {
+			c.send(join(frame{fin | text, "!timer", false}))
+			c.want("text timer")
+			r.told("message !timer", "timer")
+		}
+		conn := <-r.conns
+		r.onLoop(func() {
+			conn.SetTimer(loop.Now() + soon)
+			conn.SetTimer(0)
+		})
+		c.send(join(frame{fin | text, "!timer", false}))
+		c.want("text timer")
+		r.told("message !timer", "timer")
+	})
+}
+
+func TestPingFlood(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{PingBurst: 5, PingRefill: never})
+		c := r.dial()
+		for i := range 5 {
+			c.send(join(frame{fin | ping, fmt.Sprint(i), false}))
+			c.want(fmt.Sprintf("pong %d", i))
+		}
+		c.send(join(frame{fin | ping, "one too many", false}))
+		c.wantClose(1008)
+		c.nc.Close()
+		r.wantEnd("ws: too many pings (1008)")
+	})
+}
+
+// Pings read together get one pong, for the last; in time a peer may ping again.
+func TestPingsCoalesce(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{PingBurst: 10, PingRefill: time.Millisecond})
+		var pings []byte
+		for i := range 10 {
+			pings = append(pings, join(frame{fin | ping, fmt.Sprint(i), false})...)
+		}
+		c := r.dial(pings...) // behind the head, so that one read brings them all
+		c.want("pong 9")
+		for start := loop.Now(); loop.Now()-start < 2*time.Millisecond; {
+		}
+		c.send(join(frame{fin | ping, "again", false}, closeFrame(1000, "")))
+		c.want("pong again", "close 1000", "EOF")
+	})
+}

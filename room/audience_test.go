@@ -1,0 +1,360 @@
+package room
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/wire"
+)
+
+func TestSlowViewerIsCoalesced(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann, bob := s.join("ann"), s.join("bob")
+	s.tick(2)
+	bob.closed = true
+	ann.mustInput(1, 2, 3, 4)
+	s.tick(6)
+	expect(t, "bob's tick", bob.tick, 2)
+	bob.closed = false
+	s.tick(1)
+	s.expectStates(bob, 2, 1)
+	expect(t, "bob's delta", bob.backs[1], 7)
+	expect(t, "refused", s.Stats().FramesRefused, 6)
+	s.expectStates(ann, 8, 1)
+}
+
+func TestViewerBeyondTheRingIsKeyframed(t *testing.T) {
+	s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+	ann := s.join("ann")
+	s.tick(2)
+	ann.closed = true
+	s.tick(30)
+	ann.closed = false
+	s.tick(2)
+	s.expectStates(ann, 2, 2)
+	expect(t, "bye", ann.bye, 0)
+}
+
+func TestViewerBeyondTheRingThatLostEventsIsSlow(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		emit func(*court)
+		bye  wire.Code
+	}{
+		{"lasting, to all", func(g *court) { g.hit.All(hit{1}) }, wire.ByeSlow},
+		{"lasting, to the viewer", func(g *court) { g.hit.To(1, hit{1}) }, wire.ByeSlow},
+		{"fleeting", func(g *court) { g.spark.All(hit{1}) }, 0},
+		{"to another player", func(g *court) { g.hit.To(2, hit{1}) }, 0},
+		{"to another team", func(g *court) { g.hit.Teams(game.Team(9), hit{1}) }, 0},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+			ann, bob := s.join("ann"), s.join("bob")
+			s.tick(2)
+			ann.closed = true
+			s.h.step = func(g *court, now game.Tick) {
+				if now == 5 {
+					c.emit(g)
+				}
+			}
+			s.tick(30)
+			ann.closed = false
+			s.tick(1)
+			expect(t, "bye", ann.bye, c.bye)
+			expect(t, "bob", bob.bye, 0)
+			if c.bye != 0 {
+				s.tick(1)
+				expectList(t, "the seat is kept", s.h.present_, "1:false")
+			}
+		})
+	}
+}
+
+func TestEventsInsideTheRingSurviveAKeyframe(t *testing.T) {
+	s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+	ann := s.join("ann")
+	s.tick(2)
+	ann.closed = true
+	s.h.step = func(g *court, now game.Tick) {
+		if now == 25 {
+			g.hit.All(hit{25})
+			g.hit.To(1, hit{26})
+		}
+	}
+	s.tick(28)
+	ann.closed = false
+	s.tick(1)
+	s.expectStates(ann, 1, 2)
+	expectList(t, "events", ann.events, "25:hit:25", "25:hit:26")
+}
+
+func TestSlowLimit(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann, bob := s.join("ann"), s.join("bob")
+	s.tick(1)
+	ann.closed = true
+	s.tick(10*rate - 1)
+	expect(t, "before the limit", ann.bye, 0)
+	s.tick(1)
+	expect(t, "at the limit", ann.bye, wire.ByeSlow)
+	expect(t, "counted", s.Stats().Slow, 1)
+	expect(t, "bob", bob.bye, 0)
+	s.tick(1)
+	expect(t, "told once", ann.byes, 1)
+}
+
+func TestKeyframeUnderWayIsPinned(t *testing.T) {
+	s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+	s.join("ann")
+	s.tick(2)
+	bob := s.join("bob")
+	s.tick(1)
+	s.expectStates(bob, 0, 1)
+	bob.closed = true // its keyframe is still under way
+	s.tick(60)
+	bob.closed = false
+	s.tick(1)
+	s.expectStates(bob, 1, 1)
+	expect(t, "a delta from the keyframe", bob.backs[0], 61)
+	expect(t, "unpinned", bob.v.pinned == nil, true)
+}
+
+func TestStragglersShareGroups(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	var watchers []*peer
+	for i := range 1000 {
+		watchers = append(watchers, s.spectate(fmt.Sprint("w", i)))
+	}
+	s.tick(1)
+	expect(t, "one keyframe for all", s.Stats().Encodes, 1)
+	for range 5 {
+		before := s.Stats().Encodes
+		s.tick(1)
+		expect(t, "one delta for all", s.Stats().Encodes-before, 1)
+	}
+	for i, p := range watchers {
+		p.closed = i%10 == 0
+	}
+	s.tick(3)
+	for _, p := range watchers {
+		p.closed = false
+	}
+	before := s.Stats()
+	s.tick(1)
+	expect(t, "two bases, two deltas", s.Stats().Encodes-before.Encodes, 2)
+	expect(t, "taken", s.Stats().FramesTaken-before.FramesTaken, 1000)
+	before = s.Stats()
+	s.tick(1)
+	expect(t, "one group again", s.Stats().Encodes-before.Encodes, 1)
+}
+
+func TestKeyframesOfOneTickAreMadeOnce(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	a, b := s.spectate("a"), s.spectate("b")
+	s.tick(3)
+	b.closed = true
+	s.tick(2)
+	b.closed = false
+	a.v.Resync(5)
+	b.v.Resync(3)
+	s.spectate("c")
+	before := s.Stats().Encodes
+	s.tick(1)
+	expect(t, "encodes", s.Stats().Encodes-before, 1)
+	s.expectStates(a, 4, 2)
+	s.expectStates(b, 2, 2)
+}
+
+func TestResync(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann := s.join("ann")
+	s.tick(2)
+	ann.shared.Clear() // lost what it held
+	ann.own.Clear()
+	ann.v.Resync(1)
+	s.tick(1)
+	s.expectStates(ann, 1, 2)
+	ann.v.Resync(1)
+	s.tick(rate - 1)
+	s.expectStates(ann, rate, 2) // at most one a second
+	s.tick(1)
+	s.expectStates(ann, rate, 3)
+	expect(t, "resyncs", s.Stats().Resyncs, 2)
+}
+
+func TestTeamChange(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	s.h.join = func(g *court, p game.PlayerID, _ game.JoinInfo) error {
+		g.w.SetTeam(p, game.Team(int(p)))
+		return nil
+	}
+	s.h.start = func(g *court) {
+		for n := range 4 {
+			g.units.Show(g.units.Add(unit{X: int32(n)}), game.Team(n))
+		}
+	}
+	ann, bob := s.join("ann"), s.join("bob")
+	s.tick(2)
+	see := func(p *peer, rows ...int) {
+		t.Helper()
+		for r := range 4 {
+			_, ok := p.shared.Row(0, r)
+			want := false
+			for _, w := range rows {
+				want = want || w == r
+			}
+			expect(t, fmt.Sprint(p.name, " sees row ", r), ok, want)
+		}
+	}
+	see(ann, 1)
+	see(bob, 2)
+	bob.closed = true
+	s.h.step = func(g *court, now game.Tick) {
+		switch now {
+		case 3:
+			g.w.SetTeam(1, game.Team(2)|game.Team(3))
+		case 4:
+			g.w.SetTeam(2, game.Team(0))
+		}
+	}
+	s.tick(1)
+	see(ann, 2, 3)
+	s.tick(3)
+	bob.closed = false
+	s.tick(1)
+	see(bob, 0)
+	s.expectStates(bob, 2, 1)
+	again := s.resume(ann)
+	s.tick(1)
+	see(again, 2, 3)
+	s.expectStates(again, 1, 0)
+}
+
+func TestSpectators(t *testing.T) {
+	s := newStage(t, game.Options{Spectate: game.Team(3)}, nil)
+	s.h.start = func(g *court) {
+		g.units.Show(g.units.Add(unit{}), game.Spectators)
+		g.units.Show(g.units.Add(unit{}), game.Team(3))
+		g.units.Show(g.units.Add(unit{}), game.Team(4))
+	}
+	w := s.spectate("w")
+	ann := s.join("ann")
+	s.tick(2)
+	expect(t, "seat", w.welcome.Seat, 0)
+	expect(t, "token", w.welcome.Token, "")
+	expect(t, "selfs", w.selfs, 0)
+	for r, want := range []bool{true, true, false} {
+		_, ok := w.shared.Row(0, r)
+		expect(t, fmt.Sprint("the spectator sees row ", r), ok, want)
+		_, ok = ann.shared.Row(0, r)
+		expect(t, fmt.Sprint("ann sees row ", r), ok, false)
+	}
+	expect(t, "spectators", s.Info().Spectators, 1)
+	w.v.Leave()
+	s.tick(1)
+	expect(t, "spectators", s.Info().Spectators, 0)
+	expect(t, "players", s.Info().Players, 1)
+}
+
+func TestEventsInOrder(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	s.h.step = func(g *court, now game.Tick) {
+		g.hit.To(1, hit{int32(now) * 10})
+		g.hit.All(hit{int32(now)})
+		if now == 4 {
+			g.note.To(2, note{"psst"})
+			g.note.All(note{"hear"})
+			g.hit.Teams(game.Team(5), hit{-1})
+		}
+	}
+	ann, bob, w := s.join("ann"), s.join("bob"), s.spectate("w")
+	s.tick(2)
+	ann.closed, bob.closed = true, true
+	s.tick(2)
+	ann.closed, bob.closed = false, false
+	s.tick(1)
+	expectList(t, "ann hears", ann.events, "1:hit:1", "1:hit:10", "2:hit:2", "2:hit:20", "3:hit:3", "3:hit:30",
+		"4:hit:4", "4:note:hear", "4:hit:40", "5:hit:5", "5:hit:50")
+	expectList(t, "bob hears", bob.events, "1:hit:1", "2:hit:2", "3:hit:3", "4:hit:4", "4:note:hear", "4:note:psst", "5:hit:5")
+	expectList(t, "the spectator hears", w.events, "1:hit:1", "2:hit:2", "3:hit:3", "4:hit:4", "4:note:hear", "5:hit:5")
+}
+
+func TestFleetingEventsAreCut(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann := s.join("ann")
+	s.tick(1)
+	ann.closed = true
+	s.h.step = func(g *court, now game.Tick) {
+		g.spark.All(hit{int32(now)})
+		if now%4 == 0 {
+			g.hit.All(hit{int32(now)})
+			g.spark.To(1, hit{-int32(now)})
+		}
+	}
+	s.tick(9)
+	ann.closed = false
+	s.tick(1) // tick 11; 250 ms are 5 ticks
+	expectList(t, "events", ann.events, "4:hit:4", "6:spark:6", "7:spark:7", "8:spark:8", "8:hit:8", "8:spark:-8",
+		"9:spark:9", "10:spark:10", "11:spark:11")
+}
+
+func TestResumeHearsWhatItMissed(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann := s.join("ann")
+	s.tick(2)
+	ann.v.Detach()
+	s.h.step = func(g *court, now game.Tick) {
+		if now == 4 {
+			g.hit.To(1, hit{1})
+			g.hit.All(hit{2})
+		}
+	}
+	s.tick(4)
+	again := s.resume(ann)
+	s.tick(1)
+	expectList(t, "events", again.events, "4:hit:2", "4:hit:1")
+}
+
+func TestSelfOnlyWhenThereIsSomethingToTell(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann := s.join("ann")
+	s.tick(10)
+	expect(t, "selfs of a silent player", ann.selfs, 1) // the keyframe's private part
+	ann.mustInput(1)
+	s.tick(1)
+	expect(t, "selfs after an input", ann.selfs, 2)
+}
+
+func TestPing(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann := s.join("ann")
+	ann.v.Ping(s.now, 1, 2) // too early: no answer before the welcome
+	s.tick(3)
+	ann.v.Ping(s.now, 5, 77)
+	expect(t, "pongs", len(ann.pongs), 1)
+	expect(t, "pong", ann.pongs[0], wire.Pong{ID: 5, T: 77, Tick: 3})
+}
+
+func TestPeersMayActInsideTheirCalls(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann, bob, cid := s.join("ann"), s.join("bob"), s.join("cid")
+	s.tick(1)
+	ann.closed = true
+	ann.onOffer = func() { ann.v.Detach() }
+	var dan *peer
+	bob.onOffer = func() {
+		if dan == nil {
+			dan = s.join("dan")
+			cid.v.Leave()
+		}
+	}
+	s.tick(2)
+	expect(t, "dan's seat", dan.welcome.Seat, 3)
+	expect(t, "players", s.Info().Players, 3)
+	bob.onOffer = func() { s.Stop(wire.ByeShutdown, "now", 0) }
+	s.tick(1)
+	expect(t, "ended", s.Ended(), true)
+	expect(t, "dan's bye", dan.bye, wire.ByeShutdown)
+}

@@ -1,0 +1,38 @@
+package room
+
+import "time"
+
+// Limits that no configuration changes.
+const (
+	// InboxSize is the number of commands that wait in one seat; beyond it the
+	// oldest are dropped, counted and told.
+	InboxSize = 8
+	// SlowLimit is how long a viewer may take no frame before it is told
+	// ByeSlow.
+	SlowLimit = 10 * time.Second
+	// FleetFor is the age beyond which fleeting events are not sent any more.
+	FleetFor = 250 * time.Millisecond
+	// MaxViewers bounds the connections of one room, players and spectators.
+	MaxViewers = 10_000
+	// MaxArrivals bounds the joins that wait for the next tick.
+	MaxArrivals = 2048
+	// MaxMail bounds the messages of Mail that wait for the next tick.
+	MaxMail = 256
+	// MaxPosts bounds what a game may post in one tick.
+	MaxPosts = 1024
+
+	// resyncEvery is the time between two keyframes that one viewer asks for.
+	resyncEvery = time.Second
+	// infoEvery is the age at which a published Info is renewed.
+	infoEvery = time.Second
+	// slowStep is the duration from which a Step is counted and named.
+	slowStep = time.Millisecond
+	// slowStepLogEvery is the time between two log records about slow steps.
+	slowStepLogEvery = time.Minute
+	// maxSlack bounds the slack told to a player, in quarter ticks.
+	maxSlack = 1000
+	// retrySoon is the wait told to clients that may come back after a failure.
+	retrySoon = time.Second
+	// retryFull is the wait told to clients that found no free seat.
+	retryFull = 5 * time.Second
+)

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/loop"
+)
+
+// Config is what a Server is made of. Only Kinds is required.
+type Config struct {
+	// Kinds are the games served; a hello that names none gets the first.
+	Kinds []*game.Kind
+	// Listen is the TCP address, default 127.0.0.1:8080.
+	Listen string
+	// Pages is served at /; nil serves a plain list of the routes.
+	Pages fs.FS
+	// Origins are the web origins ("https://play.example") that may connect
+	// beside the server's own; "*" allows all.
+	Origins []string
+	// Engine and Loops choose the event loop; zero is epoll where there is
+	// epoll, with one loop for each processor.
+	Engine loop.Engine
+	Loops  int
+	// Grace is how long the seat of a broken connection is kept, default 20 s.
+	Grace time.Duration
+	// Empty is how long a room without people is kept, default 30 s.
+	Empty time.Duration
+	// MaxRooms bounds the rooms of this process, default 10,000.
+	MaxRooms int
+	// ShutdownTimeout bounds how long Run takes to end, default 5 s.
+	ShutdownTimeout time.Duration
+	// Params are given to every room that is made without its own.
+	Params game.Params
+
+	// Admit decides who may join, before the room is asked. It runs on its own
+	// goroutine and may block until ctx ends. nil admits everyone.
+	Admit func(ctx context.Context, req AdmitRequest) (Admission, error)
+	// Post receives what games hand to World.Post, in order for each room. It
+	// runs on one goroutine for the whole server and may block; while it does,
+	// at most 1024 posts wait and further ones are counted, logged and lost.
+	Post func(room, topic string, body []byte)
+	// Hung is called when a loop has been silent for two seconds, with all
+	// goroutines' stacks. The default logs them and exits the process, so that
+	// an operator's supervisor starts it anew.
+	Hung func(stacks []byte)
+	// Log receives all log records; nil discards them.
+	Log *slog.Logger
+}
+
+// AdmitRequest is what is known of somebody who wants to join. All of it comes
+// from the client but RemoteAddr.
+type AdmitRequest struct {
+	Kind       string
+	Room       string // as asked for; empty for any
+	Name       string
+	Auth       string // the hello's auth field: a token of the game's own backend
+	Spectate   bool
+	Params     game.Params
+	RemoteAddr netip.AddrPort
+}
+
+// Admission is Admit's answer, handed to the game in its JoinInfo.
+type Admission struct {
+	User string // the player's identity
+	Name string // replaces the asked-for name unless empty
+	Data []byte // for the game
+}
+
+// validate fills defaults and rejects contradictions. It runs Kind.Check, so an
+// author sees a wrong tag when the server starts.
+func (c *Config) validate() error {
+	if len(c.Kinds) == 0 {
+		return errors.New("server: no kind of game given")
+	}
+	seen := map[string]bool{}
+	for _, k := range c.Kinds {
+		if err := k.Check(); err != nil {
+			return fmt.Errorf("server: %w", err)
+		}
+		if seen[k.Name()] {
+			return fmt.Errorf("server: two kinds are named %q", k.Name())
+		}
+		seen[k.Name()] = true
+	}
+	setDefault(&c.Listen, "127.0.0.1:8080")
+	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
+	setDefault(&c.Grace, 20*time.Second)
+	setDefault(&c.Empty, 30*time.Second)
+	setDefault(&c.MaxRooms, 10_000)
+	setDefault(&c.ShutdownTimeout, 5*time.Second)
+	if c.Loops < 0 || c.Grace < 0 || c.MaxRooms < 0 || c.ShutdownTimeout < 0 {
+		return errors.New("server: Loops, Grace, MaxRooms and ShutdownTimeout must not be negative")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

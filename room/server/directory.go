@@ -1,0 +1,212 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room"
+)
+
+// Reasons why a join finds no room. Each has its bye code.
+var (
+	errNoKind    = errors.New("no such kind of game here")
+	errNoRoom    = errors.New("no such room")
+	errOtherKind = errors.New("this room plays another game")
+	errTooMany   = errors.New("this server holds as many rooms as it may")
+	errFull      = errors.New("the room is full")
+	errDraining  = errors.New("the server is shutting down")
+)
+
+func byeCode(err error) wire.Code {
+	switch {
+	case errors.Is(err, errNoKind), errors.Is(err, errOtherKind):
+		return wire.ByeUnknownKind
+	case errors.Is(err, errNoRoom):
+		return wire.ByeRoomGone
+	case errors.Is(err, errTooMany), errors.Is(err, errFull):
+		return wire.ByeFull
+	case errors.Is(err, errDraining):
+		return wire.ByeShutdown
+	}
+	return wire.ByeRefused
+}
+
+// directory maps room names to rooms. It is the only part of the server that
+// several loops share, and only joins, ends and lists come here.
+type directory struct {
+	srv *Server
+
+	mu       sync.Mutex
+	rooms    map[string]*hosted
+	byKind   map[string][]*hosted // in order of making
+	epoch    uint64               // the last one given
+	draining bool
+}
+
+// ask is one search for a room.
+type ask struct {
+	kind     string
+	room     string // empty: any with a free seat
+	resume   bool   // the seat is there already, if the room is
+	spectate bool
+}
+
+// place finds or makes the room for a and claims a seat there. The caller
+// releases the claim when the room has answered.
+func (d *directory) place(a ask) (*hosted, error) {
+	kind := d.srv.kind(a.kind)
+	if kind == nil {
+		return nil, errNoKind
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.draining {
+		return nil, errDraining
+	}
+	h, err := d.find(kind, a)
+	if err == nil && h == nil {
+		h, err = d.create(kind, a.room)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h.claims.Add(1)
+	return h, nil
+}
+
+func (d *directory) find(kind *game.Kind, a ask) (*hosted, error) {
+	if a.room == "" {
+		for _, h := range d.byKind[kind.Name()] {
+			if h.free() > 0 {
+				return h, nil
+			}
+		}
+		return nil, nil
+	}
+	h := d.rooms[a.room]
+	switch {
+	case h == nil && (a.resume || a.spectate):
+		return nil, errNoRoom
+	case h == nil:
+		return nil, nil
+	case h.room.Info().Kind != kind.Name():
+		return nil, errOtherKind
+	case !a.resume && !a.spectate && h.free() <= 0:
+		return nil, errFull
+	}
+	return h, nil
+}
+
+// free is the number of seats that nobody has or is about to take. The room's
+// figures are as of its last tick, claims cover what came since.
+func (h *hosted) free() int {
+	i := h.room.Info()
+	return i.MaxPlayers - i.Players - int(h.claims.Load())
+}
+
+func (d *directory) create(kind *game.Kind, id string) (*hosted, error) {
+	if len(d.rooms) >= d.srv.cfg.MaxRooms {
+		return nil, errTooMany
+	}
+	for id == "" || d.rooms[id] != nil {
+		id = newRoomID()
+	}
+	h := &hosted{id: id, srv: d.srv, isolated: kind.Options().Isolated}
+	var err error
+	if h.loop, err = d.srv.loopFor(kind); err != nil {
+		return nil, err
+	}
+	d.epoch = max(d.epoch+1, uint64(d.srv.boot.Unix()))
+	now := loop.Now()
+	h.room, err = room.New(room.Config{
+		ID: id, Kind: kind, Epoch: d.epoch, Params: d.srv.cfg.Params,
+		Phase: d.phase(kind), Grace: d.srv.cfg.Grace, Empty: d.srv.cfg.Empty,
+		Post:   func(topic string, body []byte) { d.srv.post(id, topic, body) },
+		OnWake: h.wake, Clock: loop.Now, Frames: &d.srv.frames,
+		Log: d.srv.cfg.Log.With("room", id, "kind", kind.Name()),
+	}, now)
+	if err != nil {
+		return nil, err
+	}
+	d.rooms[id] = h
+	d.byKind[kind.Name()] = append(d.byKind[kind.Name()], h)
+	if !h.loop.Post(func() { h.task = h.loop.Add(h) }) {
+		d.drop(h)
+		return nil, errTooMany
+	}
+	return h, nil
+}
+
+// phase spreads the ticks of rooms over the millisecond slots of a tick, so
+// that a loop's work, its writes and the garbage they make are even. Taking
+// every golden-section step fills the gaps first, however many rooms there are.
+func (d *directory) phase(kind *game.Kind) time.Duration {
+	const golden = 0.6180339887498949
+	dt := float64(time.Second) / float64(kind.Options().TickRate)
+	n := float64(d.epoch%4096) * golden
+	return time.Duration((n - float64(int(n))) * dt)
+}
+
+func (d *directory) remove(h *hosted) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drop(h)
+}
+
+func (d *directory) drop(h *hosted) {
+	if d.rooms[h.id] != h {
+		return
+	}
+	delete(d.rooms, h.id)
+	for k, list := range d.byKind {
+		if i := slices.Index(list, h); i >= 0 {
+			d.byKind[k] = slices.Delete(list, i, i+1)
+		}
+	}
+}
+
+func (d *directory) get(id string) *hosted {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rooms[id]
+}
+
+// all is every room, ordered by name.
+func (d *directory) all() []*hosted {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := make([]*hosted, 0, len(d.rooms))
+	for _, h := range d.rooms {
+		list = append(list, h)
+	}
+	slices.SortFunc(list, func(a, b *hosted) int { return strings.Compare(a.id, b.id) })
+	return list
+}
+
+// drain refuses joins from now on and returns the rooms to stop.
+func (d *directory) drain() []*hosted {
+	d.mu.Lock()
+	d.draining = true
+	d.mu.Unlock()
+	return d.all()
+}
+
+func (d *directory) isDraining() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.draining
+}
+
+func newRoomID() string {
+	var b [5]byte
+	rand.Read(b[:]) // never fails, see crypto/rand
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}

@@ -1,0 +1,37 @@
+package server
+
+import "time"
+
+// socketPath is where WebSocket clients connect (PROTOCOL.md section 1).
+const socketPath = "/v1/ws"
+
+// Limits that no configuration changes.
+const (
+	// helloTimeout is how long an upgraded connection may stay without a hello.
+	helloTimeout = 5 * time.Second
+	// admitTimeout bounds one call of Config.Admit.
+	admitTimeout = 5 * time.Second
+	// maxAdmits bounds the calls of Config.Admit under way at a time.
+	maxAdmits = 256
+	// maxMessagesPerSecond is what one connection may send; a player at the
+	// highest tick rate with pings sends a third of it.
+	maxMessagesPerSecond = 400
+	// postQueue is the number of posts waiting for Config.Post.
+	postQueue = 1024
+	// maxMail bounds one Mail body, in bytes.
+	maxMail = 64 << 10
+	// asleepAfter is how far away a room's next tick must be for its players'
+	// sockets to wake the loop themselves.
+	asleepAfter = 200 * time.Millisecond
+	// collectTimeout bounds how long /metrics waits for one loop.
+	collectTimeout = time.Second
+	// retryHint is what a closing server tells its clients to wait.
+	retryHint = 2 * time.Second
+	// hungAfter is the silence after which a loop counts as hung.
+	hungAfter = 2 * time.Second
+	// placeTries bounds the rooms tried for one join that named no room.
+	placeTries = 3
+	// readHeaderTimeout and idleTimeout guard the HTTP routes.
+	readHeaderTimeout = 5 * time.Second
+	idleTimeout       = 60 * time.Second
+)

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/loop"
+)
+
+// Main is a whole main function for the given kinds: flags, signals, a drain on
+// SIGTERM or interrupt, and the exit code. A second signal ends the process at
+// once.
+func Main(kinds ...*game.Kind) {
+	os.Exit(Exec(Config{Kinds: kinds}, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Exec is Main with everything given: cfg is what the flags in args are laid
+// over. It returns the exit code.
+func Exec(cfg Config, args []string, stdout, stderr io.Writer) int {
+	var c commands
+	p, err := kong.New(&c, kong.Name("roomd"), kong.Writers(stdout, stderr), kong.UsageOnError(),
+		kong.Description("Serve multiplayer game rooms to browsers and other clients."))
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	ctx, err := p.Parse(args)
+	if err != nil {
+		fmt.Fprintln(stderr, "roomd:", err)
+		return 2
+	}
+	if err := ctx.Run(&cfg, output{stdout, stderr}); err != nil {
+		fmt.Fprintln(stderr, "roomd:", err)
+		return 1
+	}
+	return 0
+}
+
+type output struct{ out, err io.Writer }
+
+type commands struct {
+	Serve serveCmd `cmd:"" default:"withargs" help:"Serve rooms until interrupted (the default)."`
+}
+
+type serveCmd struct {
+	Listen   string            `default:"127.0.0.1:8080" help:"Address to listen on."`
+	Origins  []string          `name:"origin" placeholder:"URL" help:"Web origin that may connect beside this server's own; * for all."`
+	Engine   string            `enum:"auto,epoll,std" default:"auto" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
+	Loops    int               `default:"0" help:"Event loops; 0 for one each processor."`
+	Grace    time.Duration     `default:"20s" help:"How long a lost connection's seat is kept."`
+	Empty    time.Duration     `default:"30s" help:"How long a room without people is kept."`
+	MaxRooms int               `default:"10000" help:"Rooms at a time."`
+	Params   map[string]string `name:"param" placeholder:"KEY=VALUE" help:"Parameter for every room."`
+	Log      string            `enum:"text,json" default:"text" help:"Log format: text or json."`
+	LogLevel slog.Level        `default:"INFO" help:"Least level logged: debug, info, warn or error."`
+}
+
+// Run serves. It prints the URL on standard output once it listens.
+func (c *serveCmd) Run(cfg *Config, o output) error {
+	cfg.Listen, cfg.Loops, cfg.Grace, cfg.Empty, cfg.MaxRooms = c.Listen, c.Loops, c.Grace, c.Empty, c.MaxRooms
+	cfg.Origins = append(cfg.Origins, c.Origins...)
+	if len(c.Params) > 0 {
+		cfg.Params = c.Params
+	}
+	cfg.Engine = map[string]loop.Engine{"auto": loop.EngineAuto, "epoll": loop.EngineEpoll, "std": loop.EngineStd}[c.Engine]
+	cfg.Log = newLogger(c.Log, c.LogLevel, o.err)
+	srv, err := New(*cfg)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // so that the second signal has its default effect
+	go func() {
+		if addr, err := srv.Addr(ctx); err == nil {
+			fmt.Fprintf(o.out, "Play at http://%s/\n", strings.Replace(addr.String(), "[::]", "localhost", 1))
+		}
+	}()
+	return srv.Run(ctx)
+}
+
+func newLogger(format string, level slog.Level, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

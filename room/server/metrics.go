@@ -1,0 +1,231 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/netcode/ws"
+	"github.com/roomd/roomd/room"
+)
+
+// loopReading is one loop's counters and those of its rooms, gone ones included.
+type loopReading struct {
+	loop  loop.Stats
+	rooms room.Stats
+}
+
+// loopStatsNow asks every loop for its counters, on the loop's own goroutine. A
+// loop that does not answer until ctx ends is left out.
+func (s *Server) loopStatsNow(ctx context.Context) []loopReading {
+	s.mu.Lock()
+	loops := append([]*loop.Loop(nil), s.loops...)
+	s.mu.Unlock()
+	on := map[*loop.Loop][]*hosted{}
+	for _, h := range s.dir.all() {
+		on[h.loop] = append(on[h.loop], h)
+	}
+	answers := make(chan loopReading, len(loops))
+	asked := 0
+	for _, l := range loops {
+		gone := s.stats.forLoop(l)
+		if l.Post(func() { answers <- readLoop(l, gone, on[l]) }) {
+			asked++
+		}
+	}
+	var list []loopReading
+	for ; asked > 0; asked-- {
+		select {
+		case r := <-answers:
+			list = append(list, r)
+		case <-ctx.Done():
+			return list
+		}
+	}
+	return list
+}
+
+// readLoop runs on the loop. A room that ended since the list was made is in
+// gone already.
+func readLoop(l *loop.Loop, gone *loopStats, rooms []*hosted) loopReading {
+	r := loopReading{loop: l.Stats(), rooms: gone.gone}
+	for _, h := range rooms {
+		if !h.room.Ended() {
+			st := h.room.Stats()
+			r.rooms.Add(&st)
+		}
+	}
+	return r
+}
+
+// collector exports all counters of a Server.
+type collector struct{ srv *Server }
+
+// Describe implements prometheus.Collector: what Collect gives depends on
+// nothing, so its descriptions are as good as a list.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
+	defer cancel()
+	var sum loopReading
+	for _, r := range c.srv.loopStatsNow(ctx) {
+		sum.rooms.Add(&r.rooms)
+		sum.loop = addLoop(sum.loop, r.loop)
+	}
+	m := emitter{ch}
+	c.people(m)
+	c.byes(m)
+	roomMetrics(m, &sum.rooms)
+	loopMetrics(m, &sum.loop)
+	c.sockets(m)
+}
+
+// emitter writes metrics without a description kept for each.
+type emitter struct{ ch chan<- prometheus.Metric }
+
+func (m emitter) counter(name, help string, v uint64) {
+	m.ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("roomd_"+name, help, nil, nil), prometheus.CounterValue, float64(v))
+}
+
+func (m emitter) labelled(name, help, label, value string, v uint64) {
+	d := prometheus.NewDesc("roomd_"+name, help, []string{label}, nil)
+	m.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), value)
+}
+
+func (m emitter) gauge(name, help string, v float64) {
+	m.ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("roomd_"+name, help, nil, nil), prometheus.GaugeValue, v)
+}
+
+func (m emitter) gaugeFor(name, help, label, value string, v float64) {
+	d := prometheus.NewDesc("roomd_"+name, help, []string{label}, nil)
+	m.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, value)
+}
+
+// people counts rooms and seats for each kind.
+func (c *collector) people(m emitter) {
+	type count struct{ rooms, players, spectators int }
+	by := map[string]*count{}
+	for _, k := range c.srv.cfg.Kinds {
+		by[k.Name()] = &count{}
+	}
+	for _, i := range c.srv.Rooms() {
+		n := by[i.Kind]
+		n.rooms++
+		n.players += i.Players
+		n.spectators += i.Spectators
+	}
+	for kind, n := range by {
+		m.gaugeFor("rooms", "Rooms.", "kind", kind, float64(n.rooms))
+		m.gaugeFor("players", "Seats taken, broken connections within their grace included.", "kind", kind, float64(n.players))
+		m.gaugeFor("spectators", "Viewers without a seat.", "kind", kind, float64(n.spectators))
+	}
+}
+
+func (c *collector) byes(m emitter) {
+	for code := range c.srv.count.byes {
+		if n := c.srv.count.byes[code].Load(); n > 0 {
+			m.labelled("byes_total", "Connections ended by the server, by reason.", "reason", wire.Code(code).String(), n)
+		}
+	}
+	m.counter("text_messages_total", "Connections ended for a text message.", c.srv.count.text.Load())
+	m.counter("admit_refused_total", "Joins refused by Admit.", c.srv.count.refused.Load())
+	m.counter("posts_lost_total", "Posts of games lost since the handler was too slow.", c.srv.count.postsLost.Load())
+}
+
+func roomMetrics(m emitter, s *room.Stats) {
+	buckets := map[float64]uint64{}
+	var n uint64
+	for i, bound := range room.LateBounds {
+		n += s.Late[i]
+		buckets[bound.Seconds()] = n
+	}
+	n += s.Late[len(room.LateBounds)]
+	late := prometheus.NewDesc("roomd_tick_late_seconds", "How long after its deadline a tick began.", nil, nil)
+	m.ch <- prometheus.MustNewConstHistogram(late, n, s.LateTime.Seconds(), buckets)
+	m.counter("ticks_total", "Ticks made.", s.Ticks)
+	m.counter("ticks_skipped_total", "Ticks not made since their room was too late.", s.TicksSkipped)
+	m.counter("wakes_total", "Times a sleeping room woke.", s.Wakes)
+	m.gauge("step_seconds_total", "Time spent in Step.", s.StepTime.Seconds())
+	m.gauge("step_max_seconds", "The longest Step.", s.StepMax.Seconds())
+	m.counter("steps_slow_total", "Steps of a millisecond and more.", s.StepsSlow)
+	m.counter("joins_total", "Players who joined.", s.Joins)
+	m.counter("resumes_total", "Seats taken back.", s.Resumes)
+	m.counter("leaves_total", "Seats given up or lost.", s.Leaves)
+	m.counter("joins_refused_total", "Joins and resumes answered with a bye.", s.Refused)
+	m.counter("replaced_total", "Connections replaced by a newer one for the same seat.", s.Replaced)
+	m.counter("kicks_total", "Players removed by their game.", s.Kicks)
+	m.counter("slow_total", "Viewers ended for not keeping up.", s.Slow)
+	m.counter("games_failed_total", "Rooms ended by their game's failure.", s.Panics)
+	m.counter("inputs_applied_total", "Inputs given to Step.", s.InputsApplied)
+	m.counter("inputs_dropped_total", "Inputs dropped from a full inbox.", s.InputsDropped)
+	m.counter("inputs_repeated_total", "Ticks in which an earlier input stood in.", s.InputsRepeated)
+	m.counter("inputs_missed_total", "Ticks in which a player had no input.", s.InputsMissed)
+	m.counter("mail_dropped_total", "Mail that a room could not take.", s.MailDropped)
+	m.counter("posts_dropped_total", "Posts beyond what a game may send in a tick.", s.PostsDropped)
+	m.counter("encodes_total", "State messages encoded, each shared by its group of viewers.", s.Encodes)
+	m.counter("frame_bytes_total", "Bytes of encoded state messages, each counted once.", s.FrameBytes)
+	m.counter("self_frames_total", "Private frames made.", s.SelfFrames)
+	m.counter("frames_taken_total", "State frames that a connection took.", s.FramesTaken)
+	m.counter("frames_refused_total", "State frames that a connection was not ready for.", s.FramesRefused)
+	m.counter("keyframes_total", "Keyframes that a connection took.", s.Keyframes)
+	m.counter("resyncs_total", "Keyframes that clients asked for.", s.Resyncs)
+}
+
+func addLoop(a, b loop.Stats) loop.Stats {
+	a.Conns += b.Conns
+	a.Tail += b.Tail
+	a.Accepts += b.Accepts
+	a.Refused += b.Refused
+	a.Pauses += b.Pauses
+	a.Reads += b.Reads
+	a.BytesIn += b.BytesIn
+	a.Writes += b.Writes
+	a.BytesOut += b.BytesOut
+	a.Again += b.Again
+	a.Partial += b.Partial
+	a.Mail += b.Mail
+	a.MailFull += b.MailFull
+	a.Passes += b.Passes
+	a.TaskRuns += b.TaskRuns
+	a.MaxLag = max(a.MaxLag, b.MaxLag)
+	return a
+}
+
+func loopMetrics(m emitter, s *loop.Stats) {
+	m.gauge("connections", "Open connections.", float64(s.Conns))
+	m.gauge("unsent_bytes", "Bytes waiting for kernels to take them.", float64(s.Tail))
+	m.counter("accepts_total", "Connections accepted.", s.Accepts)
+	m.counter("accepts_refused_total", "Connections closed at once, without descriptors or slots.", s.Refused)
+	m.counter("listener_pauses_total", "Times the listener had to rest.", s.Pauses)
+	m.counter("reads_total", "Reads that brought bytes.", s.Reads)
+	m.counter("read_bytes_total", "Bytes read.", s.BytesIn)
+	m.counter("writes_total", "Writes that took bytes.", s.Writes)
+	m.counter("written_bytes_total", "Bytes written.", s.BytesOut)
+	m.counter("again_total", "Reads and writes that the kernel put off.", s.Again)
+	m.counter("partial_writes_total", "Writes that left a tail.", s.Partial)
+	m.counter("mailbox_full_total", "Functions refused by a full mailbox.", s.MailFull)
+	m.counter("loop_passes_total", "Rounds of the loops.", s.Passes)
+	m.counter("task_runs_total", "Runs of rooms.", s.TaskRuns)
+	m.gauge("loop_max_lag_seconds", "The latest that a room was run.", s.MaxLag.Seconds())
+}
+
+// sockets exports what the WebSocket layer counts.
+func (c *collector) sockets(m emitter) {
+	s := c.srv.ws.Stats()
+	m.counter("websocket_upgrades_total", "Handshakes completed.", s.Upgraded)
+	for _, why := range ws.Rejects() {
+		m.labelled("websocket_rejected_total", "Handshakes refused, by reason.", "reason", why.String(), s.Rejected[why])
+	}
+	for code, n := range map[string]uint64{"1002": s.ProtocolErrors, "1007": s.InvalidData, "1008": s.Policy, "1009": s.TooBig} {
+		m.labelled("websocket_errors_total", "Connections ended for breaking the WebSocket protocol, by close code.", "code", code, n)
+	}
+	m.counter("websocket_messages_total", "Messages received.", s.Messages)
+	m.counter("websocket_dead_total", "Peers ended for silence.", s.Dead)
+	m.counter("http_connections_total", "Connections handed to the HTTP routes.", s.HTTP)
+	m.gauge("uptime_seconds", "Time since the server was made.", time.Since(c.srv.boot).Seconds())
+}

@@ -1,0 +1,321 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/netcode/ws"
+	"github.com/roomd/roomd/room"
+)
+
+// Server is one roomd process: loops, rooms, sessions and routes. Make it with
+// New, run it with Run; Mail and Addr may be called from any goroutine.
+type Server struct {
+	cfg    Config
+	boot   time.Time
+	kinds  map[string]*game.Kind
+	dir    directory
+	ws     *ws.Server
+	http   *http.Server
+	web    *ws.HTTPListener
+	frames wire.Pool
+	admits chan struct{} // a token for each call of Config.Admit under way
+	posts  chan posted
+	count  counters
+	stats  statsTable
+	ready  chan struct{} // closed once Addr is known
+	addr   net.Addr
+
+	mu     sync.Mutex
+	loops  []*loop.Loop // the shared ones first, then those of isolated rooms
+	shared int
+	wg     sync.WaitGroup // a count for each loop that runs
+}
+
+type posted struct {
+	room, topic string
+	body        []byte
+}
+
+// New checks the configuration, the kinds among it, and makes the loops. It
+// opens no port.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, boot: time.Now(), kinds: map[string]*game.Kind{},
+		admits: make(chan struct{}, maxAdmits), posts: make(chan posted, postQueue),
+		ready: make(chan struct{}),
+	}
+	for _, k := range cfg.Kinds {
+		s.kinds[k.Name()] = k
+	}
+	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}}
+	s.web = ws.NewHTTPListener(nil) // its address is the loop's, and nobody asks
+	var err error
+	s.ws, err = ws.NewServer(ws.Config{
+		Path: socketPath, Subprotocol: wire.Subprotocol, Origins: cfg.Origins,
+		Open: s.open, HTTP: s.web.Hand, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s.http = &http.Server{
+		Handler: s.routes(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+	}
+	for id := range cfg.Loops {
+		l, err := loop.New(s.loopConfig(id))
+		if err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
+		s.loops = append(s.loops, l)
+	}
+	s.shared = len(s.loops)
+	return s, nil
+}
+
+func (s *Server) loopConfig(id int) loop.Config {
+	return loop.Config{ID: id, Engine: s.cfg.Engine, Log: s.cfg.Log}
+}
+
+// Addr is the address that the server listens on. It waits for Run to listen.
+func (s *Server) Addr(ctx context.Context) (net.Addr, error) {
+	select {
+	case <-s.ready:
+		return s.addr, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Run serves until ctx ends, then drains: joins are refused, every player is
+// told bye with a hint when to come back, and Run returns within
+// Config.ShutdownTimeout. It returns nil after a drain.
+func (s *Server) Run(ctx context.Context) error {
+	for _, l := range s.loops {
+		s.start(l)
+	}
+	defer s.stopLoops()
+	addr, err := s.ws.Serve(s.loops[0], s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	s.addr = addr
+	close(s.ready)
+	s.cfg.Log.Info("listening", "addr", addr.String(), "loops", len(s.loops), "kinds", len(s.kinds))
+	posting, stopPosts := context.WithCancel(context.Background())
+	posts := make(chan struct{})
+	go func() { defer close(posts); s.deliverPosts(posting) }()
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(s.web) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		s.drain()
+	}
+	s.stopLoops() // games post until their loops end
+	stopPosts()
+	<-posts
+	return err
+}
+
+// start runs a loop on a goroutine of its own, with its watchdog.
+func (s *Server) start(l *loop.Loop) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		defer cancel()
+		if err := l.Run(); err != nil {
+			s.cfg.Log.Error("loop failed", "err", err)
+			s.hung([]byte(err.Error()))
+		}
+	}()
+	go loop.Watch(ctx, []*loop.Loop{l}, hungAfter, func(_ *loop.Loop, stacks []byte) { s.hung(stacks) })
+}
+
+// hung ends a process whose loop does not answer: its rooms are lost to their
+// players until something starts it anew, and waiting longer does not help.
+func (s *Server) hung(stacks []byte) {
+	if s.cfg.Hung != nil {
+		s.cfg.Hung(stacks)
+		return
+	}
+	s.cfg.Log.Error("a loop hangs; exiting", "stacks", string(stacks))
+	os.Exit(2)
+}
+
+func (s *Server) stopLoops() {
+	s.mu.Lock()
+	for _, l := range s.loops {
+		l.Stop()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// drain tells everybody and waits until their sockets are flushed, at most
+// ShutdownTimeout.
+func (s *Server) drain() {
+	deadline := time.Now().Add(s.cfg.ShutdownTimeout)
+	rooms := s.dir.drain()
+	s.cfg.Log.Info("shutting down", "rooms", len(rooms))
+	for _, h := range rooms {
+		h.loop.Post(func() {
+			h.room.Stop(wire.ByeShutdown, "the server is shutting down", retryHint)
+			h.wake()
+		})
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+	}
+	s.awaitFlush(ctx)
+}
+
+// awaitFlush polls, since a closing connection waits for its peer's close
+// frame and nobody else is told of it.
+func (s *Server) awaitFlush(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		open := 0
+		for _, st := range s.loopStatsNow(ctx) {
+			open += st.loop.Conns
+		}
+		if open == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.cfg.Log.Warn("connections cut at the end of the shutdown time", "open", open)
+			return
+		}
+	}
+}
+
+func (s *Server) kind(name string) *game.Kind {
+	if name == "" {
+		return s.cfg.Kinds[0]
+	}
+	return s.kinds[name]
+}
+
+// loopFor is the loop for a new room: the shared loop with the fewest, or one
+// of its own for an isolated kind. The directory's lock is held.
+func (s *Server) loopFor(k *game.Kind) (*loop.Loop, error) {
+	if k.Options().Isolated {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		l, err := loop.New(s.loopConfig(len(s.loops)))
+		if err != nil {
+			return nil, err
+		}
+		s.loops = append(s.loops, l)
+		s.start(l)
+		return l, nil
+	}
+	n := make(map[*loop.Loop]int, s.shared)
+	for _, h := range s.dir.rooms {
+		n[h.loop]++
+	}
+	best := s.loops[0]
+	for _, l := range s.loops[1:s.shared] {
+		if n[l] < n[best] {
+			best = l
+		}
+	}
+	return best, nil
+}
+
+// retireLoop ends the loop of an isolated room that is over. Its goroutine is
+// the caller, so it only asks.
+func (s *Server) retireLoop(l *loop.Loop) {
+	s.mu.Lock()
+	for i, x := range s.loops {
+		if x == l && i >= s.shared {
+			s.loops = append(s.loops[:i], s.loops[i+1:]...)
+			break
+		}
+	}
+	s.mu.Unlock()
+	l.Stop()
+}
+
+// Errors of Mail.
+var (
+	ErrNoRoom = errors.New("server: no such room here")
+	ErrBusy   = errors.New("server: the room's loop takes no more mail now")
+	ErrTooBig = errors.New("server: mail body over 64 KiB")
+)
+
+// Mail hands a message from the outside to the game of a room, which sees it
+// before the Step of its next tick. It may be called from any goroutine and
+// does not block; body belongs to the room afterwards.
+func (s *Server) Mail(room, topic string, body []byte) error {
+	if len(body) > maxMail {
+		return ErrTooBig
+	}
+	h := s.dir.get(room)
+	if h == nil {
+		return ErrNoRoom
+	}
+	if !h.loop.Post(func() { h.room.Mail(topic, body) }) {
+		return ErrBusy
+	}
+	return nil
+}
+
+// post queues what a game posted. It is called on a loop and never blocks.
+func (s *Server) post(room, topic string, body []byte) {
+	if s.cfg.Post == nil {
+		return
+	}
+	select {
+	case s.posts <- posted{room, topic, body}:
+	default:
+		s.count.postsLost.Add(1)
+		s.cfg.Log.Error("post lost: Config.Post is too slow", "room", room, "topic", topic)
+	}
+}
+
+// deliverPosts runs Config.Post until ctx ends, and then for what is queued.
+func (s *Server) deliverPosts(ctx context.Context) {
+	for {
+		select {
+		case p := <-s.posts:
+			s.cfg.Post(p.room, p.topic, p.body)
+			continue
+		default:
+		}
+		select {
+		case p := <-s.posts:
+			s.cfg.Post(p.room, p.topic, p.body)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Rooms lists the rooms of this server by name, each as of its last tick or
+// the second before.
+func (s *Server) Rooms() []room.Info {
+	all := s.dir.all()
+	list := make([]room.Info, len(all))
+	for i, h := range all {
+		list[i] = h.room.Info()
+	}
+	return list
+}

@@ -1,0 +1,344 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/netcode/ws"
+	"github.com/roomd/roomd/room"
+)
+
+// WebSocket close codes that carry no bye (RFC 6455 section 7.4.1).
+const (
+	closeUnsupported = 1003
+	closeInternal    = 1011
+)
+
+type stage uint8
+
+const (
+	waiting stage = iota // for hello
+	placing              // Admit, the directory or the move to the room's loop is under way
+	playing              // the room knows the viewer
+	closed
+)
+
+// session is one connection's life above WebSocket. It belongs to the loop of
+// its connection, and moves with it. It is the room's Peer.
+type session struct {
+	srv   *Server
+	conn  *ws.Conn
+	stage stage
+	addr  netip.AddrPort
+
+	hello  wire.Hello
+	admit  Admission
+	tries  int
+	host   *hosted
+	viewer *room.Viewer
+	slot   int  // in host.sessions, -1 when not there
+	claim  bool // host.claims counts this session
+
+	window time.Duration // second that messages are counted in
+	count  int
+}
+
+func (s *Server) open(c *ws.Conn, req *ws.Request) (ws.Handler, error) {
+	if req.Subprotocol() != wire.Subprotocol {
+		return nil, &ws.RejectError{Status: http.StatusBadRequest, Text: "the WebSocket subprotocol " + wire.Subprotocol + " is required"}
+	}
+	ses := &session{srv: s, conn: c, slot: -1, addr: req.RemoteAddr()}
+	c.SetTimer(loop.Now() + helloTimeout)
+	return ses, nil
+}
+
+// Timer implements ws.Handler: no hello came in time.
+func (s *session) Timer(*ws.Conn, time.Duration) {
+	if s.stage == waiting {
+		s.Bye(wire.ByeTimeout, "no hello in time", 0)
+	}
+}
+
+// Closed implements ws.Handler.
+func (s *session) Closed(_ *ws.Conn, err error) {
+	if s.stage == closed {
+		return
+	}
+	s.stage = closed
+	s.leaveHost()
+	if s.viewer != nil {
+		s.viewer.Detach()
+		s.viewer = nil
+	}
+}
+
+func (s *session) leaveHost() {
+	s.answered()
+	if s.host != nil {
+		s.host.remove(s)
+	}
+}
+
+// answered releases the seat claimed in the directory: from now on the room's
+// own figures count this session, or it is gone.
+func (s *session) answered() {
+	if s.claim {
+		s.claim = false
+		s.host.claims.Add(-1)
+	}
+}
+
+// Message implements ws.Handler. b is valid until return.
+func (s *session) Message(_ *ws.Conn, binary bool, b []byte) {
+	if s.stage == closed {
+		return
+	}
+	if !binary {
+		s.srv.count.text.Add(1)
+		s.conn.Close(closeUnsupported, "binary messages only")
+		return
+	}
+	now := loop.Now()
+	if now-s.window >= time.Second {
+		s.window, s.count = now, 0
+	}
+	if s.count++; s.count > maxMessagesPerSecond {
+		s.Bye(wire.ByeTooFast, "too many messages", retryHint)
+		return
+	}
+	if err := s.read(now, b); err != nil {
+		s.srv.cfg.Log.Debug("bad message", "remote", s.addr, "err", err)
+		s.Bye(wire.ByeProtocol, err.Error(), 0)
+	}
+}
+
+// read walks the messages of one WebSocket message (PROTOCOL.md section 3).
+func (s *session) read(now time.Duration, b []byte) error {
+	for m := wire.ReadMessages(b); m.Next(); {
+		if s.stage == closed {
+			return nil
+		}
+		if err := s.dispatch(now, &m); err != nil {
+			return err
+		}
+		if m.Err() != nil {
+			return m.Err()
+		}
+	}
+	return nil
+}
+
+var errEarly = errors.New("only hello may come before the welcome")
+
+func (s *session) dispatch(now time.Duration, m *wire.Messages) error {
+	r := m.Reader()
+	kind := m.Kind()
+	if s.stage != playing {
+		if kind != wire.KindHello || s.stage != waiting {
+			return errEarly
+		}
+		h, err := wire.ReadHello(r, m.Len())
+		if err == nil {
+			s.greet(h)
+		}
+		return err
+	}
+	switch kind {
+	case wire.KindInput:
+		in, err := wire.ReadInput(r, m.Len())
+		if err != nil {
+			return err
+		}
+		return s.viewer.Input(now, in)
+	case wire.KindPing:
+		p, err := wire.ReadPing(r, m.Len())
+		if err == nil {
+			s.viewer.Ping(now, p.ID, p.T)
+		}
+		return err
+	case wire.KindResync:
+		q, err := wire.ReadResync(r, m.Len())
+		if err == nil {
+			s.viewer.Resync(q.Tick)
+		}
+		return err
+	case wire.KindLeave:
+		s.viewer.Leave()
+		s.viewer = nil
+		s.Bye(wire.ByeLeft, "", 0)
+	case wire.KindHello:
+		return errors.New("a second hello")
+	}
+	return nil
+}
+
+// greet checks the hello and sends the session on its way to a room.
+func (s *session) greet(h wire.Hello) {
+	s.hello, s.stage = h, placing
+	s.conn.SetTimer(0)
+	switch {
+	case h.Proto != wire.ProtocolVersion:
+		s.Bye(wire.ByeVersion, "this server speaks protocol version 1", 0)
+	case s.srv.dir.isDraining():
+		s.Bye(wire.ByeShutdown, errDraining.Error(), retryHint)
+	case s.srv.cfg.Admit == nil:
+		s.place()
+	default:
+		s.askAdmit()
+	}
+}
+
+func (s *session) askAdmit() {
+	select {
+	case s.srv.admits <- struct{}{}:
+	default:
+		s.Bye(wire.ByeFull, "too many people are joining", retryHint)
+		return
+	}
+	req := AdmitRequest{
+		Kind: s.hello.Kind, Room: s.hello.Room, Name: s.hello.Name, Auth: s.hello.Auth,
+		Spectate: s.hello.Spectate(), Params: s.hello.Params, RemoteAddr: s.addr,
+	}
+	l := s.conn.Loop()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), admitTimeout)
+		defer cancel()
+		a, err := s.srv.cfg.Admit(ctx, req)
+		<-s.srv.admits
+		// A full mailbox means a loop that no longer runs: the connection ends with it.
+		l.Post(func() { s.admitted(a, err) })
+	}()
+}
+
+func (s *session) admitted(a Admission, err error) {
+	if s.stage != placing {
+		return
+	}
+	if err != nil {
+		s.srv.count.refused.Add(1)
+		s.Bye(wire.ByeRefused, err.Error(), 0)
+		return
+	}
+	s.admit = a
+	s.place()
+}
+
+// place finds the room and moves the connection to its loop.
+func (s *session) place() {
+	a := ask{kind: s.hello.Kind, room: s.hello.Room, spectate: s.hello.Spectate()}
+	if s.hello.Token != "" {
+		t, err := room.ParseToken(s.hello.Token)
+		if err != nil {
+			s.Bye(wire.ByeTokenInvalid, err.Error(), 0)
+			return
+		}
+		a.room, a.resume = t.Room, true
+	}
+	h, err := s.srv.dir.place(a)
+	if err != nil {
+		s.Bye(byeCode(err), err.Error(), retryHint)
+		return
+	}
+	s.host, s.claim = h, true
+	if s.conn.Loop() == h.loop {
+		s.arrive(s.conn)
+		return
+	}
+	s.conn.Move(h.loop, s.arrive)
+}
+
+// arrive runs on the room's loop.
+func (s *session) arrive(*ws.Conn) {
+	if s.stage != placing {
+		return
+	}
+	if s.host.room.Ended() {
+		s.elsewhere(wire.ByeRoomGone, errNoRoom.Error())
+		return
+	}
+	name := s.hello.Name
+	if s.admit.Name != "" {
+		name = s.admit.Name
+	}
+	req := room.JoinRequest{
+		Name: name, User: s.admit.User, Params: s.hello.Params, Data: s.admit.Data,
+		Spectate: s.hello.Spectate(), SchemaHash: s.hello.SchemaHash,
+	}
+	if s.hello.Token != "" {
+		t, _ := room.ParseToken(s.hello.Token) // parsed once already, in place
+		req.Resume = &room.Resume{Seat: t.Seat, Secret: t.Secret, Epoch: s.hello.Epoch, Tick: game.Tick(s.hello.Tick)}
+	}
+	s.stage = playing
+	s.host.add(s)
+	s.viewer = s.host.room.Join(req, s)
+	s.hello = wire.Hello{}
+	s.admit = Admission{}
+}
+
+// elsewhere tries another room for a session that did not name one, else says
+// bye.
+func (s *session) elsewhere(code wire.Code, text string) {
+	if s.hello.Room != "" || s.hello.Token != "" || s.tries >= placeTries {
+		s.Bye(code, text, retryHint)
+		return
+	}
+	s.tries++
+	s.leaveHost()
+	s.host = nil
+	s.place()
+}
+
+// Send implements room.Peer. The first thing a room sends is its welcome; the
+// claim is released once the room has published that the seat is taken.
+func (s *session) Send(f *wire.Frame) bool {
+	if s.claim {
+		s.host.answered = append(s.host.answered, s)
+	}
+	return s.conn.Send(f.Bytes()) == nil
+}
+
+// Offer implements room.Peer.
+func (s *session) Offer(private, shared *wire.Frame) bool {
+	if private == nil {
+		return s.conn.Offer(nil, shared)
+	}
+	return s.conn.Offer(private.Bytes(), shared)
+}
+
+// Bye implements room.Peer: it tells the reason and closes. The viewer is the
+// room's to forget; it is told nothing more.
+func (s *session) Bye(code wire.Code, text string, retry time.Duration) {
+	if s.stage == closed {
+		return
+	}
+	s.stage = closed
+	s.viewer = nil
+	s.leaveHost()
+	s.srv.count.bye(code)
+	f := s.srv.frames.Get()
+	defer f.Release()
+	f.B = wire.AppendBye(f.B, wire.Bye{Code: code, Text: text, Retry: retry})
+	f.Seal()
+	s.conn.Send(f.Bytes())
+	s.conn.Close(code.CloseCode(), closeReason(code, text))
+}
+
+// closeReason fits a text into a close frame (RFC 6455 section 5.5: 125 bytes
+// with the code).
+func closeReason(code wire.Code, text string) string {
+	if text == "" {
+		text = code.String()
+	}
+	const limit = 123
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "")
+	}
+	return text
+}

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room"
+)
+
+// counters are the server's own; every goroutine may add.
+type counters struct {
+	text      atomic.Uint64 // text messages, none of which is served
+	postsLost atomic.Uint64
+	refused   atomic.Uint64 // by Admit
+	byes      [wire.NumCodes]atomic.Uint64
+}
+
+func (c *counters) bye(code wire.Code) {
+	if int(code) < len(c.byes) {
+		c.byes[code].Add(1)
+	}
+}
+
+// loopStats keeps what rooms that ended had counted, so that the sums in
+// /metrics never fall. It belongs to its loop.
+type loopStats struct{ gone room.Stats }
+
+func (l *loopStats) ended(s room.Stats) { l.gone.Add(&s) }
+
+// statsTable finds the loopStats of a loop.
+type statsTable struct {
+	mu sync.Mutex
+	by map[*loop.Loop]*loopStats
+}
+
+func (t *statsTable) forLoop(l *loop.Loop) *loopStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.by[l]
+	if s == nil {
+		s = &loopStats{}
+		if t.by == nil {
+			t.by = map[*loop.Loop]*loopStats{}
+		}
+		t.by[l] = s
+	}
+	return s
+}

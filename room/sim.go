@@ -1,0 +1,285 @@
+package room
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/wire"
+)
+
+// simulation is the half of a room that plays: seats, commands, the game. It
+// knows viewers as occupants of seats and never calls their peers. Game code
+// runs inside its methods only, under guard.
+type simulation struct {
+	game  *game.Sim
+	clock *clock
+	stats *Stats
+	log   *slog.Logger
+	rand  io.Reader
+	grace time.Duration
+	width int // lanes of an input
+	// repeat is how many ticks the last input stands in for a missing one.
+	repeat game.Tick
+	watch  func() time.Duration // measures Step; may be nil
+	guard  guard
+
+	tick game.Tick     // being made, or made last
+	now  time.Duration // of that tick
+
+	seats    []seat // by PlayerID; the first is unused
+	players  int    // seats taken
+	waiting  int    // commands in all inboxes
+	stirred  bool   // a player broke off or gives up its seat
+	deadline time.Duration
+	arrivals []*Viewer
+	mail     []letter
+	posts    []letter
+	started  bool
+	warned   time.Duration // when a slow step was last logged
+
+	// Game code of the tick, as values made once: guard keeps what it runs.
+	turnFn, stepFn, captureFn, summaryFn func()
+	entry                                *game.Entry // that captureFn fills
+	summary                              game.Params // that summaryFn got
+}
+
+// letter is a message between the game and the server's own handlers.
+type letter struct {
+	topic string
+	body  []byte
+}
+
+func (s *simulation) init() {
+	s.turnFn, s.captureFn = s.turn, func() { s.game.Capture(s.entry) }
+	s.stepFn = func() { s.game.Step(s.tick) }
+	s.summaryFn = func() { s.summary = s.game.Summary() }
+	s.seats = make([]seat, s.game.Options().MaxPlayers+1)
+	s.deadline = never
+	s.width = s.game.Schema().Input.Lanes
+	if s.game.Options().Missing == game.Repeat {
+		s.repeat = s.clock.ticks(game.RepeatFor)
+	}
+}
+
+// begin starts tick t.
+func (s *simulation) begin(t game.Tick, now time.Duration) {
+	s.tick, s.now = t, now
+	s.game.Begin(t)
+}
+
+// turnover lets players leave, break off, return and join, and mail arrive. It
+// reports whether the game survived. Arrivals then hold the game's answer.
+func (s *simulation) turnover() bool {
+	if s.started && !s.stirred && s.now < s.deadline && len(s.arrivals) == 0 && len(s.mail) == 0 {
+		return true
+	}
+	return s.guard.run(s.turnFn)
+}
+
+// turn is turnover's game code. Those who leave make room for those who join.
+func (s *simulation) turn() {
+	if !s.started {
+		s.started = true
+		s.game.Start()
+	}
+	s.stirred = false
+	for p := range s.seats {
+		if s.seats[p].taken {
+			s.review(game.PlayerID(p))
+		}
+	}
+	for _, v := range s.arrivals {
+		s.admit(v)
+	}
+	for i := range s.mail {
+		s.game.Mail(s.mail[i].topic, s.mail[i].body)
+		s.mail[i] = letter{}
+	}
+	s.mail = s.mail[:0]
+	s.deadline = never
+	for p := range s.seats {
+		if st := &s.seats[p]; st.taken && !st.present {
+			s.deadline = min(s.deadline, st.until)
+		}
+	}
+}
+
+// review frees the seat p if its player left or its grace is over, and tells the
+// game when its connection broke.
+func (s *simulation) review(p game.PlayerID) {
+	st := &s.seats[p]
+	broke := st.viewer == nil && st.present
+	switch {
+	case st.leaving, broke && s.grace < 0, !st.present && s.now >= st.until:
+		s.vacate(p)
+	case broke:
+		st.present, st.until = false, s.now+s.grace
+		s.game.Present(p, false)
+	}
+}
+
+// vacate frees the seat p. The engine releases what the player still owns before
+// the seat can be taken again.
+func (s *simulation) vacate(p game.PlayerID) {
+	s.game.Leave(p)
+	s.waiting -= s.seats[p].inbox.n
+	s.seats[p].free()
+	s.players--
+	s.stats.Leaves++
+}
+
+// admit answers one arrival in v.answer.
+func (s *simulation) admit(v *Viewer) {
+	switch {
+	case v.gone:
+	case v.req.Resume != nil:
+		v.answer = s.resume(v, v.req.Resume)
+	case v.req.Spectate:
+		v.answer = answer{ok: true}
+	default:
+		v.answer = s.join(v)
+	}
+}
+
+// join seats a new player in the lowest free seat.
+func (s *simulation) join(v *Viewer) answer {
+	p := 1
+	for p < len(s.seats) && s.seats[p].taken {
+		p++
+	}
+	if p == len(s.seats) {
+		return answer{code: wire.ByeFull, retry: retryFull}
+	}
+	var secret [SecretSize]byte
+	if _, err := io.ReadFull(s.rand, secret[:]); err != nil {
+		s.log.Error("no random numbers for a seat's secret", "err", err)
+		return answer{code: wire.ByeRefused}
+	}
+	seat := game.PlayerID(p)
+	info := game.JoinInfo{Name: v.req.Name, User: v.req.User, Params: v.req.Params, Data: v.req.Data}
+	if err := s.game.Join(seat, info); err != nil {
+		return answer{code: wire.ByeRefused, text: err.Error()}
+	}
+	s.seats[p].occupy(v, s.tick, hashSecret(secret), s.width)
+	s.players++
+	s.stats.Joins++
+	v.seat = seat
+	return answer{ok: true, secret: secret}
+}
+
+// resume gives a seat back to who holds its secret. The secret stays the same:
+// were it changed, a player whose welcome got lost would be locked out.
+func (s *simulation) resume(v *Viewer, req *Resume) answer {
+	if int(req.Seat) >= len(s.seats) || !s.seats[req.Seat].taken || !s.seats[req.Seat].secret.opens(req.Secret) {
+		return answer{code: wire.ByeTokenInvalid}
+	}
+	st := &s.seats[req.Seat]
+	old := st.viewer
+	st.viewer, v.seat = v, req.Seat
+	// Commands of the old connection that wait would be sent again: the welcome
+	// tells the newest one applied, and the client repeats what follows.
+	s.waiting -= st.inbox.n
+	st.inbox.clear()
+	if !st.present {
+		st.present = true
+		s.game.Present(req.Seat, true)
+	}
+	s.stats.Resumes++
+	return answer{ok: true, secret: req.Secret, resumed: true, replaced: old}
+}
+
+// command gives every seat its one command of the tick: the oldest that waits,
+// or what the kind's policy puts in its place. This runs no game code.
+func (s *simulation) command() {
+	for p := range s.seats {
+		st := &s.seats[p]
+		if !st.taken {
+			continue
+		}
+		state, seen, lanes := st.take(s.clock, s.tick, s.repeat, s.now)
+		switch state {
+		case game.Fresh:
+			s.waiting--
+			s.stats.InputsApplied++
+		case game.Repeated:
+			s.stats.InputsRepeated++
+		case game.Missed:
+			s.stats.InputsMissed++
+			continue
+		}
+		s.game.Command(game.PlayerID(p), state, seen, lanes)
+	}
+}
+
+// step runs the game's Step and reports whether the game survived.
+func (s *simulation) step() bool {
+	if s.watch == nil {
+		return s.guard.run(s.stepFn)
+	}
+	begin := s.watch()
+	ok := s.guard.run(s.stepFn)
+	took := s.watch() - begin
+	s.stats.StepTime += took
+	s.stats.StepMax = max(s.stats.StepMax, took)
+	if took >= slowStep {
+		s.stats.StepsSlow++
+		if s.warned == 0 || s.now-s.warned >= slowStepLogEvery {
+			s.warned = max(s.now, 1)
+			s.log.Warn("a step takes long: all rooms of its loop wait", "tick", s.tick, "took", took)
+		}
+	}
+	return ok
+}
+
+// capture fills the tick's entry and reports whether the game survived.
+func (s *simulation) capture(e *game.Entry) bool {
+	s.entry = e
+	if !s.guard.run(s.captureFn) {
+		return false
+	}
+	e.Tick = s.tick
+	for p := range e.Seats {
+		st, to := &s.seats[p], &e.Seats[p]
+		to.Present, to.Ack, to.Slack = st.present, st.ack, st.slack
+	}
+	return true
+}
+
+// post collects what the game posts until the tick is over.
+func (s *simulation) post(topic string, body []byte) {
+	if len(s.posts) >= MaxPosts {
+		s.stats.PostsDropped++
+		return
+	}
+	s.posts = append(s.posts, letter{topic, body})
+}
+
+// idle reports whether nothing waits for the next tick.
+func (s *simulation) idle() bool {
+	return s.waiting == 0 && !s.stirred && len(s.arrivals) == 0 && len(s.mail) == 0
+}
+
+// close frees what the game holds outside of Go's memory and reports whether the
+// game survived that.
+func (s *simulation) close() bool {
+	ok := s.guard.run(func() {
+		if err := s.game.Close(); err != nil {
+			s.log.Warn("the game's Close failed", "err", err)
+		}
+	})
+	s.guard.close()
+	return ok
+}
+
+// detach takes the viewer off its seat, which waits for its return unless the
+// player leaves.
+func (s *simulation) detach(v *Viewer, leaves bool) {
+	if v.seat == 0 || s.seats[v.seat].viewer != v {
+		return
+	}
+	s.seats[v.seat].viewer = nil
+	s.seats[v.seat].leaving = s.seats[v.seat].leaving || leaves
+	s.stirred = true
+}
