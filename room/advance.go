@@ -62,8 +62,8 @@ func (r *Room) rest(now time.Duration, asked game.Asked) {
 		alarm = r.clock.deadline(u)
 	}
 	alarm = min(alarm, r.sim.deadline)
-	if r.sim.players == 0 && len(r.aud.viewers) == 0 && r.cfg.Empty >= 0 {
-		alarm = min(alarm, r.empty+r.cfg.Empty)
+	if r.vacant && r.cfg.Empty >= 0 {
+		alarm = min(alarm, r.vacantAt+r.cfg.Empty)
 	}
 	if alarm > now {
 		r.asleep, r.woken, r.alarm = true, false, alarm

@@ -224,7 +224,7 @@ func (s *stage) check() {
 	s.t.Helper()
 	e := s.Entry()
 	for _, p := range s.peers {
-		if e == nil || p.tick != e.Tick || p.bye != 0 {
+		if e == nil || p.tick != e.Tick || p.bye != 0 || p.welcome.Tick == 0 {
 			continue
 		}
 		seat := p.welcome.Seat

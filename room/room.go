@@ -27,8 +27,9 @@ type Room struct {
 	info       atomic.Pointer[Info]
 	published  time.Duration
 
-	ended bool
-	empty time.Duration // since when nobody is here
+	ended    bool
+	vacant   bool // nobody is here
+	vacantAt time.Duration
 
 	asleep bool
 	woken  bool          // there is something to do
@@ -42,7 +43,7 @@ func New(cfg Config, now time.Duration) (*Room, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	r := &Room{cfg: cfg, log: cfg.Log, empty: now, published: now}
+	r := &Room{cfg: cfg, log: cfg.Log, vacant: true, vacantAt: now, published: now}
 	sim, err := newSim(&r.cfg, game.SimConfig{
 		Seed: cfg.Seed, Params: cfg.Params, Post: r.sim.post,
 		Warn: func(msg string) { r.log.Warn("game: "+msg, "tick", r.sim.tick) },
@@ -193,11 +194,15 @@ func (r *Room) kick(k game.Kick) {
 
 // abandoned reports whether nobody has been here for Config.Empty.
 func (r *Room) abandoned(now time.Duration) bool {
-	if r.sim.players > 0 || len(r.aud.viewers) > 0 || len(r.sim.arrivals) > 0 {
-		r.empty = now
-		return false
+	switch {
+	case r.sim.players > 0 || len(r.aud.viewers) > 0 || len(r.sim.arrivals) > 0:
+		r.vacant = false
+	case !r.vacant:
+		r.vacant, r.vacantAt = true, now
+	default:
+		return r.cfg.Empty >= 0 && now-r.vacantAt >= r.cfg.Empty
 	}
-	return r.cfg.Empty >= 0 && now-r.empty >= r.cfg.Empty
+	return false
 }
 
 // fail ends the room after its game failed.

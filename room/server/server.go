@@ -65,7 +65,8 @@ func New(cfg Config) (*Server, error) {
 	var err error
 	s.ws, err = ws.NewServer(ws.Config{
 		Path: socketPath, Subprotocol: wire.Subprotocol, Origins: cfg.Origins,
-		Open: s.open, HTTP: s.web.Hand, Log: cfg.Log,
+		MaxMessage: wire.MaxMessage,
+		Open:       s.open, HTTP: s.web.Hand, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

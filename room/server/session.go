@@ -121,18 +121,16 @@ func (s *session) Message(_ *ws.Conn, binary bool, b []byte) {
 
 // read walks the messages of one WebSocket message (PROTOCOL.md section 3).
 func (s *session) read(now time.Duration, b []byte) error {
-	for m := wire.ReadMessages(b); m.Next(); {
+	m := wire.ReadMessages(b)
+	for m.Next() {
 		if s.stage == closed {
 			return nil
 		}
 		if err := s.dispatch(now, &m); err != nil {
 			return err
 		}
-		if m.Err() != nil {
-			return m.Err()
-		}
 	}
-	return nil
+	return m.Err()
 }
 
 var errEarly = errors.New("only hello may come before the welcome")
