@@ -1,0 +1,352 @@
+// A seat in a room: connects, resumes after a broken connection or a reload, and
+// joins anew when the room is gone.
+
+import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, PING_MS, SILENCE_MS, SUBPROTOCOL } from './limits.js';
+import { Link } from './link.js';
+import { ProtocolError } from './msgpack.js';
+import { BYES, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
+
+/** @typedef {import('./schema.js').Row} Row */
+/** @typedef {'connecting' | 'playing' | 'reconnecting' | 'closed'} Status */
+
+/**
+ * @typedef {object} Options
+ * @property {string} [url] ws:// or wss:// address; the page's own server by default
+ * @property {string} [kind] which game; empty for the server's first
+ * @property {string} [room] empty for any with a free seat
+ * @property {string} [name] what to call the player
+ * @property {string} [auth] for the game's own backend
+ * @property {boolean} [spectate] watch without a seat
+ * @property {{[key: string]: string}} [params]
+ * @property {Storage | null} [storage] keeps the seat over a reload; sessionStorage by default
+ * @property {Environment} [env] for tests
+ */
+
+/**
+ * @typedef {object} Environment what a Room needs of the world
+ * @property {(url: string, protocol: string) => any} socket makes a WebSocket
+ * @property {() => number} now milliseconds
+ * @property {(f: () => void, ms: number) => any} after setTimeout
+ * @property {(id: any) => void} cancel clearTimeout
+ * @property {() => number} random 0 to 1
+ */
+
+/** @returns {Environment} */
+function browser() {
+  return {
+    socket: (url, protocol) => new WebSocket(url, protocol),
+    now: () => performance.now(),
+    after: (f, ms) => setTimeout(f, ms),
+    cancel: (id) => clearTimeout(id),
+    random: Math.random,
+  };
+}
+
+/**
+ * What a Room tells, by name of the event:
+ * - status {status, text, anew}: anew says that the seat held before was lost
+ * - welcome {seat, room, tickRate, resumed}
+ * - state {tick, changes, keyframe}, after it
+ * - event {tick, name, data} for each event of the game
+ * - bye {code, name, text}
+ * @typedef {'status' | 'welcome' | 'state' | 'event' | 'bye'} Topic
+ */
+
+/** One seat, or a spectator's place. */
+export class Room {
+  /** @param {Options} options */
+  constructor(options) {
+    this.options = options;
+    this.env = options.env ?? browser();
+    /** @type {Status} */
+    this.status = 'connecting';
+    this.text = '';
+    this.tickRate = 0;
+    this.rtt = NaN; // milliseconds
+    this.bytes = 0; // received
+    this.anew = 0; // seats lost and joined anew
+    /** @private @type {Map<string, Set<(e: any) => void>>} */
+    this.listeners = new Map();
+    /** @private */
+    this.link = new Link({
+      send: (bytes) => this.socket?.send(bytes),
+      welcome: (w) => this.onWelcome(w),
+      state: (tick, changes, events, keyframe) => {
+        this.emit('state', { tick, changes, keyframe });
+        for (const e of events) this.emit('event', e);
+      },
+      pong: (t) => (this.rtt = this.rttOf(this.env.now() - t)),
+      bye: (code, text, retryMs) => this.onBye(code, text, retryMs),
+    });
+    /** @private @type {any} */
+    this.socket = null;
+    /** @private */
+    this.timers = { retry: null, watch: null };
+    /** @private */
+    this.attempt = 0;
+    /** @private */
+    this.heard = 0;
+    /** @private */
+    this.pinged = 0;
+    /** @private @type {{action: import('./wire.js').Action, retryMs: number, text: string} | null} */
+    this.verdict = null;
+    /** @private */
+    this.lost = false; // the next welcome is of a new seat
+    this.restore();
+    this.open();
+  }
+
+  /** The rows, by table name, and null before the first welcome. */
+  get state() {
+    return this.link.state;
+  }
+  get seat() {
+    return this.link.seat;
+  }
+  get room() {
+    return this.link.room;
+  }
+  get tick() {
+    return this.link.tick;
+  }
+  /** The newest input that the state holds. */
+  get ack() {
+    return this.link.ack;
+  }
+  /** Quarter ticks that the newest input waited at the server, -1 when it had none. */
+  get slack() {
+    return this.link.slack;
+  }
+
+  /**
+   * @param {Topic} topic
+   * @param {(e: any) => void} f
+   * @returns {() => void} ends it
+   */
+  on(topic, f) {
+    const set = this.listeners.get(topic) ?? new Set();
+    this.listeners.set(topic, set.add(f));
+    return () => set.delete(f);
+  }
+
+  /** @param {Topic} topic @param {any} e @private */
+  emit(topic, e) {
+    for (const f of this.listeners.get(topic) ?? []) f(e);
+  }
+
+  /**
+   * Sends the input of one tick. It returns the input's sequence, 0 when it was
+   * not sent since there is no connection or it does not keep up.
+   * @param {Row} input
+   * @param {number} [seen] the tick that the player saw, the newest by default
+   */
+  input(input, seen = this.link.tick) {
+    if (this.status !== 'playing' || this.socket.bufferedAmount > MAX_BUFFERED) return 0;
+    return this.link.input(input, Math.round(seen));
+  }
+
+  /** Asks for the whole state: a tab that slept is far behind. */
+  catchUp() {
+    if (this.status === 'playing') this.link.resync(this.env.now(), RESYNC_BACKLOG);
+  }
+
+  /** Gives up the seat and ends. */
+  leave() {
+    if (this.status === 'playing') this.link.leave();
+    this.forget();
+    this.end('left');
+  }
+
+  /** Ends without giving up the seat, which the server keeps for a while. */
+  close() {
+    this.end('closed');
+  }
+
+  /** @param {string} text @private */
+  end(text) {
+    this.drop();
+    this.env.cancel(this.timers.retry);
+    this.turn('closed', text);
+  }
+
+  /** @param {Status} status @param {string} [text] @param {boolean} [anew] @private */
+  turn(status, text = '', anew = false) {
+    this.status = status;
+    this.text = text;
+    this.emit('status', { status, text, anew });
+  }
+
+  /** @private */
+  open() {
+    this.verdict = null;
+    const socket = this.env.socket(this.url(), SUBPROTOCOL);
+    this.socket = socket;
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () => this.socket === socket && this.hello();
+    socket.onmessage = (/** @type {any} */ e) => this.socket === socket && this.onMessage(e.data);
+    socket.onclose = (/** @type {any} */ e) => this.socket === socket && this.onClose(e.code);
+    this.heard = this.env.now();
+    this.watch();
+  }
+
+  /** @private */
+  url() {
+    if (this.options.url) return this.options.url;
+    return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/v1/ws`;
+  }
+
+  /** @private */
+  hello() {
+    const o = this.options;
+    this.link.hello({
+      kind: o.kind ?? '', room: o.room ?? '', name: o.name ?? '', auth: o.auth ?? '',
+      spectate: o.spectate ?? false, params: o.params ?? {},
+    });
+  }
+
+  /** @param {any} data @private */
+  onMessage(data) {
+    this.heard = this.env.now();
+    if (!(data instanceof ArrayBuffer)) return this.fail('the server sent text');
+    this.bytes += data.byteLength;
+    try {
+      this.link.receive(new Uint8Array(data), this.heard);
+    } catch (e) {
+      if (!(e instanceof ProtocolError)) throw e;
+      this.fail(e.message);
+    }
+  }
+
+  /** A server that does not keep to the protocol will not do so later. @param {string} text @private */
+  fail(text) {
+    this.verdict = { action: 'stop', retryMs: 0, text };
+    this.drop();
+    this.settle();
+  }
+
+  /** @param {import('./wire.js').Welcome} w @private */
+  onWelcome(w) {
+    this.tickRate = w.tickRate;
+    this.attempt = 0;
+    const anew = this.lost;
+    this.lost = false;
+    if (anew) this.anew++;
+    this.save();
+    this.emit('welcome', { seat: w.seat, room: w.room, tickRate: w.tickRate, resumed: w.resumed });
+    this.turn('playing', anew ? 'joined anew' : w.resumed ? 'resumed' : '', anew);
+    this.ping();
+  }
+
+  /** @param {number} code @param {string} text @param {number} retryMs @private */
+  onBye(code, text, retryMs) {
+    const known = BYES[code] ?? BYES[0];
+    this.verdict = { action: byeAction(code, retryMs), retryMs, text: text || known.text };
+    this.emit('bye', { code, name: known.name, text: this.verdict.text });
+  }
+
+  /** @param {number} code @private */
+  onClose(code) {
+    this.verdict ??= { action: closeAction(code), retryMs: 0, text: '' };
+    this.drop();
+    this.settle();
+  }
+
+  /** Lets go of the socket. @private */
+  drop() {
+    const socket = this.socket;
+    this.socket = null;
+    this.link.welcomed = false;
+    this.env.cancel(this.timers.watch);
+    try {
+      socket?.close(1000);
+    } catch {
+      // A socket that never opened may refuse; it is let go all the same.
+    }
+  }
+
+  /** Does what the end of a connection asks for. @private */
+  settle() {
+    const v = this.verdict ?? { action: 'retry', retryMs: 0, text: '' };
+    if (v.action === 'stop') {
+      this.forget();
+      this.turn('closed', v.text);
+      return;
+    }
+    if (v.action === 'anew') {
+      this.lost ||= this.link.token !== '';
+      this.forget();
+    }
+    // Full jitter: clients that lost the same server must not return at once.
+    const most = Math.min(BACKOFF_FIRST_MS * 2 ** this.attempt++, BACKOFF_MAX_MS);
+    const wait = v.action === 'anew' && this.attempt === 1 ? 0 : v.retryMs * (0.5 + this.env.random() / 2) + most * this.env.random();
+    this.turn('reconnecting', v.text);
+    this.timers.retry = this.env.after(() => this.open(), wait);
+  }
+
+  /** @private */
+  watch() {
+    const now = this.env.now();
+    const limit = this.status === 'playing' ? SILENCE_MS : CONNECT_MS;
+    if (now - this.heard > limit) {
+      this.verdict = { action: 'retry', retryMs: 0, text: '' };
+      this.drop();
+      this.settle();
+      return;
+    }
+    if (this.link.welcomed && now - this.pinged >= PING_MS) this.ping();
+    this.timers.watch = this.env.after(() => this.watch(), PING_MS / 4);
+  }
+
+  /** @private */
+  ping() {
+    this.pinged = this.env.now();
+    this.link.ping(0, Math.round(this.pinged));
+  }
+
+  /** @param {number} sample @private */
+  rttOf(sample) {
+    return Number.isNaN(this.rtt) ? sample : this.rtt + (sample - this.rtt) / 4;
+  }
+
+  /** @private */
+  key() {
+    const o = this.options;
+    return `roomd ${o.url ?? ''} ${o.kind ?? ''} ${o.room ?? ''}`;
+  }
+
+  /** @private */
+  storage() {
+    if (this.options.storage !== undefined) return this.options.storage;
+    try {
+      return globalThis.sessionStorage ?? null;
+    } catch {
+      return null; // forbidden by the browser's settings
+    }
+  }
+
+  /** @private */
+  restore() {
+    this.link.token = this.storage()?.getItem(this.key()) ?? '';
+  }
+
+  /** @private */
+  save() {
+    if (this.link.token) this.storage()?.setItem(this.key(), this.link.token);
+  }
+
+  /** @private */
+  forget() {
+    this.link.forget();
+    this.storage()?.removeItem(this.key());
+  }
+}
+
+/**
+ * Takes a seat. The Room keeps it until leave, close or a bye that is final.
+ * @param {Options} [options]
+ */
+export function connect(options = {}) {
+  return new Room(options);
+}
+
+export { BACKLOG_MS };

@@ -1,0 +1,267 @@
+// What one connection knows: hello to bye, without sockets or timers. Bytes go
+// in, events and bytes come out. Source: netcode/wire/PROTOCOL.md.
+
+import { InputEncoder } from './input.js';
+import { MAX_HELD_EVENTS, MAX_RESENT, MAX_UNACKED, RESYNC_MS } from './limits.js';
+import { ProtocolError, Writer } from './msgpack.js';
+import { State } from './state.js';
+import * as wire from './wire.js';
+
+/** @typedef {import('./schema.js').Row} Row */
+/** @typedef {import('./schema.js').Schema} Schema */
+/** @typedef {import('./state.js').Changes} Changes */
+/** @typedef {{tick: number, name: string, data: Row}} GameEvent */
+
+/**
+ * @typedef {object} Sink what a link tells
+ * @property {(bytes: Uint8Array) => void} send
+ * @property {(w: import('./wire.js').Welcome) => void} welcome
+ * @property {(tick: number, changes: Changes, events: GameEvent[], keyframe: boolean) => void} state
+ * @property {(t: number, tick: number) => void} pong
+ * @property {(code: number, text: string, retryMs: number) => void} bye
+ */
+
+/** The protocol of one seat, over all its connections. */
+export class Link {
+  /** @param {Sink} sink */
+  constructor(sink) {
+    this.sink = sink;
+    /** @type {State | null} */
+    this.state = null;
+    /** @type {Uint8Array | null} */
+    this.schemaHash = null;
+    this.room = '';
+    this.token = '';
+    this.epoch = 0;
+    this.seat = 0;
+    this.tick = 0;
+    this.holds = false; // state is that of tick
+    this.welcomed = false;
+    this.seq = 0;
+    this.ack = 0;
+    this.slack = 0;
+    this.drops = 0;
+    this.resyncs = 0;
+    /** @private */
+    this.w = new Writer();
+    /** @private @type {InputEncoder | null} */
+    this.encoder = null;
+    /** @private sequence and seen as the server knows them */
+    this.sent = { seq: 0, seen: 0 };
+    /** @private @type {{seq: number, seen: number, input: Row}[]} */
+    this.unacked = [];
+    /** @private @type {{body: {r: import('./msgpack.js').Reader, left: number}} | null} */
+    this.self = null;
+    /** @private @type {{back: number, name: string, data: Row}[]} */
+    this.held = [];
+    /** @private */
+    this.asked = -Infinity;
+  }
+
+  /** Forgets seat and cursor: the next hello joins anew. */
+  forget() {
+    this.token = '';
+    this.drop();
+    this.seq = this.ack = 0;
+    this.unacked = [];
+  }
+
+  /** Forgets the state held, so that the next one must be a keyframe. */
+  drop() {
+    this.holds = false;
+    this.tick = 0;
+    this.self = null;
+    this.held = [];
+  }
+
+  /**
+   * Begins a connection.
+   * @param {{kind: string, room: string, name: string, auth: string, spectate: boolean, params: {[key: string]: string}}} o
+   */
+  hello(o) {
+    this.welcomed = false;
+    this.self = null;
+    this.held = [];
+    this.asked = -Infinity;
+    wire.appendHello(this.w.clear(), {
+      kind: o.kind, room: o.room, name: o.name, token: this.token, auth: o.auth, params: o.params,
+      epoch: this.holds ? this.epoch : 0, tick: this.holds ? this.tick : 0,
+      schemaHash: this.schemaHash, flags: o.spectate ? wire.FLAG_SPECTATE : 0,
+    });
+    this.flush();
+  }
+
+  /** @private */
+  flush() {
+    this.sink.send(this.w.bytes());
+  }
+
+  /**
+   * Sends the input of one tick and returns its sequence, 0 when it could not be
+   * sent: no welcome yet, or too many wait for their acknowledgement.
+   * @param {Row} input
+   * @param {number} seen the tick that the player saw
+   */
+  input(input, seen) {
+    if (!this.welcomed || this.seat === 0 || this.unacked.length >= MAX_UNACKED) return 0;
+    const entry = { seq: ++this.seq, seen, input };
+    this.unacked.push(entry);
+    this.sendInput(entry);
+    return entry.seq;
+  }
+
+  /** @param {{seq: number, seen: number, input: Row}} i @private */
+  sendInput({ seq, seen, input }) {
+    if (!this.encoder) return;
+    const { mask, count, values } = this.encoder.encode(input);
+    wire.appendInput(this.w.clear(), seq - this.sent.seq, seen - this.sent.seen, mask, count, values);
+    this.sent = { seq, seen };
+    this.flush();
+  }
+
+  /** @param {number} id @param {number} t */
+  ping(id, t) {
+    wire.appendPing(this.w.clear(), id, t);
+    this.flush();
+  }
+
+  leave() {
+    wire.appendLeave(this.w.clear());
+    this.flush();
+  }
+
+  /**
+   * Takes in one WebSocket message. Broken state asks for a keyframe; anything
+   * else that is malformed is a ProtocolError, and the connection must end.
+   * @param {Uint8Array} bytes
+   * @param {number} now
+   */
+  receive(bytes, now) {
+    /** @type {{changes: Changes, keyframe: boolean} | null} */
+    let frame = null;
+    /** @type {{back: number, name: string, data: Row}[]} */
+    const shared = [];
+    for (const m of wire.readMessages(bytes)) {
+      if (!this.welcomed && m.kind !== wire.WELCOME && m.kind !== wire.BYE) throw new ProtocolError('a message before the welcome');
+      if (m.kind === wire.WELCOME) this.onWelcome(wire.readWelcome(m));
+      else if (m.kind === wire.SELF) this.onSelf(wire.readSelf(m), m.r);
+      else if (m.kind === wire.DELTA || m.kind === wire.KEYFRAME) frame = this.onFrame(m, now) ?? frame;
+      else if (m.kind === wire.EVENT) this.onEvent(m, frame ? shared : this.held);
+      else if (m.kind === wire.PONG) {
+        const p = wire.readPong(m);
+        this.sink.pong(p.t, p.tick);
+      } else if (m.kind === wire.BYE) {
+        const b = wire.readBye(m);
+        this.sink.bye(b.code, b.text, b.retryMs);
+      }
+    }
+    if (frame) this.tell(frame, shared);
+  }
+
+  /** @param {import('./wire.js').Welcome} w @private */
+  onWelcome(w) {
+    if (w.schema) {
+      this.state = new State(w.schema);
+      this.schemaHash = w.schemaHash;
+      this.drop();
+    }
+    if (!this.state) throw new ProtocolError('a welcome without a schema');
+    if (w.epoch !== this.epoch || w.room !== this.room) this.drop();
+    const resumed = w.resumed && w.seat === this.seat;
+    this.room = w.room;
+    this.epoch = w.epoch;
+    this.seat = w.seat;
+    this.token = w.token;
+    this.ack = w.lastSeq;
+    this.unacked = resumed ? this.unacked.filter((i) => i.seq > w.lastSeq).slice(-MAX_RESENT) : [];
+    this.seq = Math.max(w.lastSeq, this.unacked.at(-1)?.seq ?? 0);
+    this.sent = { seq: w.lastSeq, seen: w.tick };
+    this.encoder = new InputEncoder(this.state.schema.input);
+    this.welcomed = true;
+    this.sink.welcome(w);
+    for (const i of this.unacked) this.sendInput(i);
+  }
+
+  /**
+   * @param {{dack: number, slack: number, drops: number, left: number}} s
+   * @param {import('./msgpack.js').Reader} r
+   * @private
+   */
+  onSelf(s, r) {
+    this.ack += s.dack;
+    this.slack = s.slack;
+    this.drops += s.drops;
+    this.self = { body: { r, left: s.left } };
+    this.unacked = this.unacked.filter((i) => i.seq > this.ack);
+  }
+
+  /**
+   * @param {import('./wire.js').Message} m
+   * @param {number} now
+   * @returns {{changes: Changes, keyframe: boolean} | null} null when a keyframe must come first
+   * @private
+   */
+  onFrame(m, now) {
+    if (!this.state) return null;
+    const keyframe = m.kind === wire.KEYFRAME;
+    const own = this.self?.body ?? null;
+    this.self = null;
+    try {
+      if (keyframe) {
+        const k = wire.readKeyframe(m);
+        const changes = this.state.apply(true, { r: m.r, left: k.left }, own);
+        this.tick = k.tick;
+        this.holds = true;
+        return { changes, keyframe };
+      }
+      const d = wire.readDelta(m);
+      if (!this.holds) throw new ProtocolError('a delta without its base');
+      const changes = this.state.apply(false, { r: m.r, left: d.left }, own);
+      this.tick += d.back;
+      return { changes, keyframe };
+    } catch (e) {
+      if (!(e instanceof ProtocolError)) throw e;
+      this.resync(now, wire.RESYNC_OTHER);
+      return null;
+    }
+  }
+
+  /**
+   * Asks for a keyframe, at most once a second; until it comes deltas are of no
+   * use.
+   * @param {number} now
+   * @param {number} reason
+   */
+  resync(now, reason) {
+    const tick = this.holds ? this.tick : 0;
+    this.drop();
+    if (now - this.asked < RESYNC_MS) return;
+    this.asked = now;
+    this.resyncs++;
+    wire.appendResync(this.w.clear(), tick, reason);
+    this.flush();
+  }
+
+  /**
+   * @param {import('./wire.js').Message} m
+   * @param {{back: number, name: string, data: Row}[]} list
+   * @private
+   */
+  onEvent(m, list) {
+    if (!this.state || list.length >= MAX_HELD_EVENTS) return;
+    const e = wire.readEvent(m);
+    list.push({ back: e.back, ...this.state.readEvent(e.type, { r: m.r, left: e.left }) });
+  }
+
+  /**
+   * @param {{changes: Changes, keyframe: boolean}} frame
+   * @param {{back: number, name: string, data: Row}[]} shared
+   * @private
+   */
+  tell(frame, shared) {
+    const all = [...shared, ...this.held].sort((a, b) => b.back - a.back); // stable: shared before private
+    this.held = [];
+    const events = all.map(({ back, name, data }) => ({ tick: this.tick - back, name, data }));
+    this.sink.state(this.tick, frame.changes, events, frame.keyframe);
+  }
+}
