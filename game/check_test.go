@@ -79,7 +79,7 @@ type (
 		X float32 `net:"all"`
 	}
 	hidden struct {
-		x uint8 `net:"all"`
+		x uint8 `net:"all"` //lint:ignore U1000 Check must refuse it
 	}
 	badQuant struct {
 		X float32 `net:"all,quant=1/3"`
@@ -192,7 +192,7 @@ type (
 	shown    struct {
 		X float32 `net:"owner,quant=1/2"`
 	}
-	unexp    struct{ x uint8 }
+	unexp    struct{ x uint8 } //lint:ignore U1000 Check must refuse it
 	plainInt int
 	Embedded struct {
 		X uint8 `net:"all"`

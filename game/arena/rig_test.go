@@ -58,13 +58,6 @@ func (r *rig) tank(p game.PlayerID) *Tank {
 	return nil
 }
 
-func (r *rig) id(p game.PlayerID) game.ID[Tank] {
-	for id := range r.g.tanks.Of(p) {
-		return id
-	}
-	return 0
-}
-
 // place puts a player's tank somewhere, ready to fight.
 func (r *rig) place(p game.PlayerID, x, y float64) *Tank {
 	t := r.tank(p)

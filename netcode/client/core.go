@@ -198,8 +198,10 @@ func (c *Core) Resumed() bool { return c.link.welcomed && c.welcome.Resumed() }
 // Seat is the player's seat, 0 for a spectator and before the first welcome.
 func (c *Core) Seat() game.PlayerID { return c.welcome.Seat }
 
-// Room is the room's name, Epoch the history that its ticks count in.
-func (c *Core) Room() string  { return c.welcome.Room }
+// Room is the room's name, empty before the first welcome.
+func (c *Core) Room() string { return c.welcome.Room }
+
+// Epoch is the history of the room that ticks count in.
 func (c *Core) Epoch() uint64 { return c.welcome.Epoch }
 
 // Token resumes the seat, with the epoch and tick of the state held.
@@ -237,10 +239,12 @@ func (c *Core) Stats() Stats { return c.stats }
 // Bye is why the server ended this connection, nil as long as it did not.
 func (c *Core) Bye() *ByeError { return (*ByeError)(c.link.bye) }
 
-// Shared and Own are the two parts of the state held, nil before the first
-// welcome; see delta.Compose. They are valid until the next Receive.
+// Shared is what all of this viewer's teams are shown, nil before the first
+// welcome. It is read only; rows are composed of both parts, see delta.Compose.
 func (c *Core) Shared() *delta.State { return c.shared }
-func (c *Core) Own() *delta.State    { return c.own }
+
+// Own is what this player alone is shown, like Shared.
+func (c *Core) Own() *delta.State { return c.own }
 
 // AppendPing appends a ping; Pong has the answer.
 func (c *Core) AppendPing(dst []byte, id uint32, t uint64) []byte {

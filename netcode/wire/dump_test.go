@@ -153,8 +153,8 @@ func (d *dumper) element(label string) {
 		if err != nil {
 			panic(err)
 		}
-		if strings.Contains(label, ":") || strings.Contains(label, " row") || strings.Contains(label, "slots") || strings.Contains(label, ",") {
-			d.head(before, "%s", label) // it tells the value
+		if told, ok := strings.CutPrefix(label, "="); ok {
+			d.head(before, "%s", told)
 			return
 		}
 		d.head(before, "%s %s", label, show(v))

@@ -125,7 +125,7 @@ func fill(s *game.Schema, e *game.Entry, tick game.Tick) {
 type example struct {
 	name   string
 	msg    []byte
-	labels string // of the elements after the kind, separated by |
+	labels string // of the elements after the kind, separated by |; = tells the value too
 }
 
 const exampleHash = 0x0123456789abcdef
@@ -192,22 +192,22 @@ func stateExamples(s *game.Schema) []example {
 
 	return []example{
 		{"delta", next, "back" +
-			"|table 0, tank|1 removed row|gap: row 2|2 rows" +
-			"|gap: row 0|mask: x, turn, slots, target, score|x + 16: 400 / 256|turn + 10 mod 256: 4" +
-			"|2 slots|gap: slot 2|+ 7: 7|gap: slot 3|- 1: 8|target - 3: none|score - (2^53 + 4): -5" +
-			"|gap: row 1|mask: spawn, y, target|y: 256 / 256|target: row 0" +
-			"|table 1, match|no removed rows|1 row|gap: row 0|mask: left|left - 1: 599"},
+			"|=table 0, tank|=1 removed row|=gap: row 2|=2 rows" +
+			"|=gap: row 0|=mask: x, turn, slots, target, score|=x + 16: 400 / 256|=turn + 10 mod 256: 4" +
+			"|=2 slots|=gap: slot 2|=slot 2 + 7: 7|=gap: slot 3|=slot 3 - 1: 8|=target - 3: none|=score - (2^53 + 4): -5" +
+			"|=gap: row 1|=mask: spawn, y, target|=y: 256 / 256|=target: row 0" +
+			"|=table 1, match|=no removed rows|=1 row|=gap: row 0|=mask: left|=left - 1: 599"},
 		{"keyframe", key, "tick|part|parts" +
-			"|table 0, tank|no removed rows|2 rows" +
-			"|gap: row 0|mask: spawn, x, y, turn, name, slots, target, score|x: 384 / 256|y: -512 / 256|turn: 250|name" +
-			"|2 slots|gap: slot 0|1|gap: slot 3|9|target: row 2|score" +
-			"|gap: row 2|mask: spawn, x, turn, name|x: 70000 / 256|turn: 128|name" +
-			"|table 1, match|no removed rows|1 row|gap: row 0|mask: spawn, left|left"},
-		{"self-keyframe", first, "dack|slack: no input yet|drops" +
-			"|table 0, tank|no removed rows|1 row|gap: row 0|mask: spawn, ammo|ammo"},
-		{"self-delta", self, "dack|slack: 5/4 ticks|drops" +
-			"|table 0, tank|no removed rows|1 row|gap: row 0|mask: ammo|ammo - 1: 11"},
-		{"event", enc.AppendEvents(nil, ring, 1234, 1235, shared, 0), "back|type: hit|at: row 0|damage"},
+			"|=table 0, tank|=no removed rows|=2 rows" +
+			"|=gap: row 0|=mask: spawn, x, y, turn, name, slots, target, score|=x: 384 / 256|=y: -512 / 256|=turn: 250|name" +
+			"|=2 slots|=gap: slot 0|=slot 0: 1|=gap: slot 3|=slot 3: 9|=target: row 2|score" +
+			"|=gap: row 2|=mask: spawn, x, turn, name|=x: 70000 / 256|=turn: 128|name" +
+			"|=table 1, match|=no removed rows|=1 row|=gap: row 0|=mask: spawn, left|left"},
+		{"self-keyframe", first, "dack|=slack: no input yet|drops" +
+			"|=table 0, tank|=no removed rows|=1 row|=gap: row 0|=mask: spawn, ammo|ammo"},
+		{"self-delta", self, "dack|=slack: 5/4 ticks|drops" +
+			"|=table 0, tank|=no removed rows|=1 row|=gap: row 0|=mask: ammo|=ammo - 1: 11"},
+		{"event", enc.AppendEvents(nil, ring, 1234, 1235, shared, 0), "back|=type: hit|=at: row 0|damage"},
 	}
 }
 
@@ -219,12 +219,12 @@ func inputExamples(s *game.Schema) []example {
 	values(&s.Input, rows[1], 100, -40, 1)
 	values(&s.Input, rows[2], 100, 0, 0)
 	input := func(i int, dseen int32) []byte {
-		mask, v, _ := delta.AppendInputValues(nil, &s.Input, rows[i-1], rows[i])
+		mask, v := delta.AppendInputValues(nil, &s.Input, rows[i-1], rows[i])
 		return wire.AppendInput(nil, wire.Input{DSeq: 1, DSeen: dseen, Mask: mask, Values: v})
 	}
 	return []example{
-		{"input", input(1, 1), "dseq|dseen|mask: throttle, steer, fire|throttle: 100|steer: -40|fire: true"},
-		{"input-next", input(2, 1), "dseq|dseen|mask: steer, fire|steer + 40: 0|fire - 1: false"},
+		{"input", input(1, 1), "dseq|dseen|=mask: throttle, steer, fire|=throttle: 100|=steer: -40|=fire: true"},
+		{"input-next", input(2, 1), "dseq|dseen|=mask: steer, fire|=steer + 40: 0|=fire - 1: false"},
 	}
 }
 

@@ -117,9 +117,7 @@ func (c *Conn) readFrames(b []byte, now time.Duration) int {
 		t.boundary = t.boundary || !c.parser.open()
 		c.handle(got, payload, &t, now)
 	}
-	if t.pongDue && c.phase == phaseOpen {
-		c.sendControl(ws.OpPong, t.pong)
-	}
+	c.flushPong(&t)
 	c.stats.messages.Add(t.messages)
 	c.stats.bytes.Add(t.bytes)
 	c.stats.pings.Add(t.pings)
@@ -137,9 +135,12 @@ func (c *Conn) handle(got int, payload []byte, t *batch, now time.Duration) {
 	}
 	switch got {
 	case gotBinary, gotText:
+		c.flushPong(t) // in the order of what it answers, and before a Move
 		t.messages++
 		t.bytes += uint64(len(payload))
-		c.handler.Message(c, got == gotBinary, payload)
+		if c.phase == phaseOpen {
+			c.handler.Message(c, got == gotBinary, payload)
+		}
 	case gotPing:
 		t.pings++
 		if !c.takePing(now) {
@@ -152,11 +153,17 @@ func (c *Conn) handle(got int, payload []byte, t *batch, now time.Duration) {
 		}
 		t.pong, t.pongDue = payload, true
 	case gotClose:
-		if t.pongDue && c.phase == phaseOpen {
-			c.sendControl(ws.OpPong, t.pong)
-		}
+		c.flushPong(t)
 		c.peerClosed(payload)
 	}
+}
+
+// flushPong answers the last ping that is not answered yet.
+func (c *Conn) flushPong(t *batch) {
+	if t.pongDue && c.phase == phaseOpen {
+		c.sendControl(ws.OpPong, t.pong)
+	}
+	t.pongDue = false
 }
 
 // takePing spends one of the pings that the peer may send.

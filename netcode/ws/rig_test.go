@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 
 // patience bounds every wait of a test; none of them should come near it.
 const patience = 10 * time.Second
+
+// many is more connections than a test makes.
+const many = 1024
 
 // onEngines runs a test on each engine that this system has.
 func onEngines(t *testing.T, test func(t *testing.T, engine loop.Engine)) {
@@ -92,15 +96,17 @@ type rig struct {
 	other  *loop.Loop // where "!move" goes
 	server *Server
 	addr   string
-	notes  chan string
 	ended  chan error
 	conns  chan *Conn
+
+	mu    sync.Mutex
+	notes []string // what the handlers were told, for told
 }
 
 // newRig serves cfg with echoing recorders on a loop of its own.
 func newRig(t *testing.T, engine loop.Engine, cfg Config) *rig {
 	t.Helper()
-	r := &rig{t: t, notes: make(chan string, 4096), ended: make(chan error, 64), conns: make(chan *Conn, 64)}
+	r := &rig{t: t, ended: make(chan error, many), conns: make(chan *Conn, many)}
 	if cfg.Open == nil {
 		cfg.Open = func(c *Conn, _ *Request) (Handler, error) {
 			r.conns <- c
@@ -120,16 +126,25 @@ func newRig(t *testing.T, engine loop.Engine, cfg Config) *rig {
 	return r
 }
 
-func (r *rig) note(s string) { r.notes <- s }
+func (r *rig) note(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notes = append(r.notes, s)
+}
+
+// take empties the notes.
+func (r *rig) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	notes := r.notes
+	r.notes = nil
+	return notes
+}
 
 // told fails unless the handlers were told exactly this since the last call.
 func (r *rig) told(want ...string) {
 	r.t.Helper()
-	var got []string
-	for len(r.notes) > 0 {
-		got = append(got, <-r.notes)
-	}
-	equal(r.t, got, want)
+	equal(r.t, r.take(), want)
 }
 
 // end waits for a call of Handler.Closed.

@@ -254,7 +254,7 @@ func TestConnQuiet(t *testing.T) {
 		conn := <-r.conns
 		r.onLoop(func() { conn.Quiet(true) })
 		c.send(join(frame{fin | bin, "x", false}))
-		for len(r.notes) == 0 {
+		for len(r.take()) == 0 {
 			r.onLoop(conn.ReadNow)
 		}
 		c.want("binary x")

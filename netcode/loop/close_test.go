@@ -1,0 +1,170 @@
+package loop
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+var errTest = errors.New("test")
+
+func TestCloseInsideCallbacks(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		const n = 30
+		var conns []*Conn
+		closed := make(chan error, 2*n)
+		inside := false
+		var h *funcs
+		h = &funcs{
+			read: func(c *Conn, b []byte) int { // the first to read ends all, itself amid them
+				inside = true
+				for _, c := range conns {
+					c.Close(errTest)
+					c.Close(io.ErrShortWrite)
+					c.SetTimer(1)
+				}
+				inside = false
+				return len(b)
+			},
+			timer: func(*Conn, time.Duration) { t.Error("timer of a closed connection") },
+			closed: func(c *Conn, err error) {
+				if inside {
+					t.Error("Closed inside Read")
+				}
+				for _, c := range conns {
+					c.Close(err)
+				}
+				if c.Write([]byte("x")) != ErrClosed {
+					t.Error("Write after Closed")
+				}
+				closed <- err
+			},
+		}
+		var peers []*net.TCPConn
+		accepted := make(chan struct{}, n)
+		addr := listen(t, l, func(c *Conn) Handler {
+			conns = append(conns, c)
+			accepted <- struct{}{}
+			return h
+		})
+		for range n {
+			peers = append(peers, dial(t, addr))
+			await(t, accepted)
+		}
+		for _, nc := range peers {
+			nc.Write([]byte("end"))
+		}
+		for range n {
+			if err := await(t, closed); err != errTest {
+				t.Errorf("closed with %v", err)
+			}
+		}
+		for _, nc := range peers {
+			if _, err := nc.Read(make([]byte, 1)); err == nil {
+				t.Error("open")
+			}
+		}
+		call(t, l, func() {
+			if l.Stats().Conns != 0 || len(closed) != 0 {
+				t.Errorf("%d connections, %d more calls of Closed", l.Stats().Conns, len(closed))
+			}
+		})
+	})
+}
+
+func TestNilHandlerCloses(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		nc := dial(t, listen(t, l, func(*Conn) Handler { return nil }))
+		if _, err := nc.Read(make([]byte, 1)); err == nil {
+			t.Error("open")
+		}
+	})
+}
+
+// Connections end and begin all the time while the loop broadcasts to all of
+// them: descriptors and slots are reused within microseconds, and no byte may
+// reach a connection that it is not for. Each peer tells its nonce first; all
+// that it gets are copies of it.
+func TestReuseStorm(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		live := map[*Conn][]byte{}
+		addr := listen(t, l, func(c *Conn) Handler {
+			return &funcs{
+				read: func(c *Conn, b []byte) int {
+					n := len(b) / 8 * 8
+					if n > 0 {
+						live[c] = append([]byte(nil), b[:8]...)
+						c.Write(live[c])
+					}
+					return n
+				},
+				closed: func(c *Conn, _ error) { delete(live, c) },
+			}
+		})
+		call(t, l, func() {
+			i := 0
+			l.Add(driver(func(now time.Duration) time.Duration {
+				for c, nonce := range live {
+					if i++; i%7 == 0 {
+						c.Close(nil)
+					} else {
+						c.Offer(nonce, newFrame(nonce))
+					}
+				}
+				return now + time.Millisecond
+			}))
+		})
+		rounds := 150
+		if testing.Short() {
+			rounds = 30
+		}
+		var wg sync.WaitGroup
+		for w := range 8 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for i := range rounds {
+					storm(t, addr, uint64(w)<<32|uint64(i)+1)
+				}
+			}()
+		}
+		wg.Wait()
+		until(t, l, "all are gone", func() bool { return l.Stats().Conns == 0 && len(live) == 0 })
+	})
+}
+
+// storm is one short connection.
+func storm(t *testing.T, addr string, nonce uint64) {
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], nonce)
+	nc.Write(b[:])
+	for range 1 + nonce%5 {
+		var got [8]byte
+		if _, err := io.ReadFull(nc, got[:]); err != nil {
+			return // the server closed it
+		}
+		if got != b {
+			t.Errorf("got %x, want %x", got, b)
+			return
+		}
+	}
+}
+
+// driver is a Driver made of a function.
+type driver func(now time.Duration) time.Duration
+
+func (d driver) Advance(now time.Duration) time.Duration { return d(now) }
