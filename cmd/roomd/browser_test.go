@@ -193,11 +193,13 @@ type page struct {
 
 func openPage(t *testing.T, browser context.Context, url string) *page {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser)
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewWindow(true))
 	t.Cleanup(cancel)
-	p := &page{t, ctx, cancel}
-	p.run(chromedp.Navigate(url))
-	return p
+	// The tab lives as long as the context of its first action.
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+	return &page{t, ctx, cancel}
 }
 
 func (p *page) run(step chromedp.Action[chromedp.Void]) {
@@ -240,6 +242,7 @@ func (p *page) state() pageState {
 func (p *page) await(what string, ok func(pageState) bool) pageState {
 	p.t.Helper()
 	var last pageState
+	p.t.Logf("waiting for %s", what)
 	eventually(p.t, what, func() bool {
 		last = p.state()
 		return ok(last)
