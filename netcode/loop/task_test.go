@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -153,14 +154,18 @@ func TestMailboxFull(t *testing.T) {
 		hold, held := make(chan struct{}), make(chan struct{})
 		l.Post(func() { close(held); <-hold })
 		await(t, held)
-		ran := 0
+		ran := make(chan int, 12)
 		for i := range 12 {
-			if ok := l.Post(func() { ran++ }); ok != (i < 10) {
+			if ok := l.Post(func() { ran <- i }); ok != (i < 10) {
 				t.Errorf("Post %d: %v", i, ok)
 			}
 		}
 		close(hold)
-		until(t, l, "all ran", func() bool { return ran == 10 })
+		for i := range 10 {
+			if got := await(t, ran); got != i {
+				t.Errorf("post %d ran in place of %d", got, i)
+			}
+		}
 		call(t, l, func() {
 			if s := l.Stats(); s.MailFull != 2 {
 				t.Errorf("stats %+v", s)
@@ -186,7 +191,7 @@ func TestPostFromManyGoroutinesKeepsOrder(t *testing.T) {
 						}
 						last[s] = i
 					}) {
-						call(t, l, func() {})
+						runtime.Gosched()
 					}
 				}
 			}()
