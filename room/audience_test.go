@@ -66,7 +66,7 @@ func TestViewerBeyondTheRingThatLostEventsIsSlow(t *testing.T) {
 			expect(t, "bob", bob.bye, 0)
 			if c.bye != 0 {
 				s.tick(1)
-				expectList(t, "the seat is kept", s.h.present_, "1:false")
+				expectList(t, "the seat is kept", s.h.presence, "1:false")
 			}
 		})
 	}

@@ -62,7 +62,6 @@ type hooks struct {
 	start   func(*court)
 	join    func(*court, game.PlayerID, game.JoinInfo) error
 	leave   func(*court, game.PlayerID)
-	present func(*court, game.PlayerID, bool)
 	mail    func(*court, string, []byte)
 	step    func(*court, game.Tick)
 	summary func(*court) game.Params
@@ -70,7 +69,7 @@ type hooks struct {
 
 	ticks    []game.Tick // of Step
 	applied  []string    // "p:State:dx:seen" of each command
-	present_ []string
+	presence []string
 }
 
 func (g *court) Start() {
@@ -104,7 +103,7 @@ func (g *court) Leave(p game.PlayerID) {
 }
 
 func (g *court) Present(p game.PlayerID, connected bool) {
-	g.hooks.present_ = append(g.hooks.present_, fmt.Sprintf("%d:%t", p, connected))
+	g.hooks.presence = append(g.hooks.presence, fmt.Sprintf("%d:%t", p, connected))
 }
 
 func (g *court) Mail(topic string, body []byte) {
@@ -303,9 +302,8 @@ type peer struct {
 }
 
 type heldEvent struct {
-	back  game.Tick
-	text  string
-	order int
+	back game.Tick
+	text string
 }
 
 func newPeer(s *stage, name string) *peer {

@@ -108,7 +108,7 @@ func TestGraceExpiryFreesTheSeatAndItsSecrets(t *testing.T) {
 	s.tick(2)
 	ann.v.Detach()
 	s.tick(1)
-	expectList(t, "presence", s.h.present_, "1:false")
+	expectList(t, "presence", s.h.presence, "1:false")
 	expect(t, "present in the entry", s.Entry().Seats[1].Present, false)
 	expect(t, "taken in the entry", s.Entry().Seats[1].Taken, true)
 	s.tick(rate - 1)
@@ -176,7 +176,7 @@ func TestResumeIsExact(t *testing.T) {
 	expect(t, "resumed", ann2.welcome.Resumed(), true)
 	expect(t, "token", ann2.welcome.Token, ann.welcome.Token)
 	expect(t, "last sequence", ann2.welcome.LastSeq, 2)
-	expectList(t, "presence", s.h.present_, "1:false", "1:true")
+	expectList(t, "presence", s.h.presence, "1:false", "1:true")
 	s.expectStates(ann2, 1, 0)
 	expect(t, "ticks since the base", ann2.backs[0], 6)
 	ann2.mustInput(1)
@@ -233,7 +233,7 @@ func TestResumeTakesOver(t *testing.T) {
 	s.tick(1)
 	expect(t, "the old peer's bye", ann.bye, wire.ByeReplaced)
 	expect(t, "the new peer's base", again.backs[0], s.Entry().Tick-held)
-	expect(t, "presence never broke", len(s.h.present_), 0)
+	expect(t, "presence never broke", len(s.h.presence), 0)
 	if err := ann.v.Input(s.now, wire.Input{DSeq: 1}); err != nil {
 		t.Fatal("the old connection's input is ignored, not an error:", err)
 	}
@@ -350,7 +350,7 @@ func TestFailedSendDetaches(t *testing.T) {
 	p.dead = true
 	p.v = s.Join(JoinRequest{}, p)
 	s.tick(2)
-	expectList(t, "presence", s.h.present_, "1:false")
+	expectList(t, "presence", s.h.presence, "1:false")
 }
 
 func TestOwnFieldsReachTheOwnerOnly(t *testing.T) {

@@ -19,8 +19,7 @@ func TestCloseInsideCallbacks(t *testing.T) {
 		var conns []*Conn
 		closed := make(chan error, 2*n)
 		inside := false
-		var h *funcs
-		h = &funcs{
+		h := &funcs{
 			read: func(c *Conn, b []byte) int { // the first to read ends all, itself amid them
 				inside = true
 				for _, c := range conns {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,10 +129,11 @@ func TestServerHandshake(t *testing.T) {
 
 func TestOpenDecides(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine loop.Engine) {
-		var r *rig
-		r = newRig(t, engine, Config{Open: func(c *Conn, req *Request) (Handler, error) {
+		var known atomic.Pointer[rig] // Open runs on the loop
+		r := newRig(t, engine, Config{Open: func(c *Conn, req *Request) (Handler, error) {
 			switch req.Authorization() {
 			case "good":
+				r := known.Load()
 				r.note(req.Path() + "?" + req.Query() + " " + req.Subprotocol() + " " + req.RemoteAddr().Addr().String())
 				return &recorder{rig: r}, nil
 			case "nobody":
@@ -139,6 +141,7 @@ func TestOpenDecides(t *testing.T) {
 			}
 			return nil, &RejectError{Status: 401, Text: "who are you?"}
 		}})
+		known.Store(r)
 		c := r.connect()
 		equal(t, []string{c.ask(headOf())}, []string{"401 who are you?\n"})
 		c = r.connect()

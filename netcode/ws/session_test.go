@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,13 +169,15 @@ func TestSessionServerCloses(t *testing.T) {
 func TestConnOutsideOpen(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine loop.Engine) {
 		early := make(chan error, 1)
-		var r *rig
-		r = newRig(t, engine, Config{Open: func(c *Conn, _ *Request) (Handler, error) {
+		var known atomic.Pointer[rig] // Open runs on the loop
+		r := newRig(t, engine, Config{Open: func(c *Conn, _ *Request) (Handler, error) {
 			c.Close(1000, "too early")
 			early <- c.Send(AppendMessage(nil, true, nil))
+			r := known.Load()
 			r.conns <- c
 			return &recorder{rig: r}, nil
 		}})
+		known.Store(r)
 		c := r.dial()
 		if err := <-early; err != ErrNotOpen {
 			t.Fatalf("sending in Open: %v, want %v", err, ErrNotOpen)
@@ -231,7 +234,8 @@ func TestConnOfferAndSend(t *testing.T) {
 func TestConnMoves(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine loop.Engine) {
 		r := newRig(t, engine, Config{})
-		r.other = runLoop(t, engine)
+		other := runLoop(t, engine)
+		r.onLoop(func() { r.other = other })
 		c := r.dial()
 		c.send(join(frame{fin | text, "!loop", false}, frame{fin | ping, "p", false}, frame{fin | text, "!move", false},
 			frame{fin | text, "!loop", false}, frame{fin | bin, "x", false}))
