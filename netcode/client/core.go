@@ -16,6 +16,7 @@ type Config struct {
 	Room     string // which room; empty for any, or a new one
 	Name     string // what to call the player
 	Auth     string // for the game's own backend
+	Token    string // of a seat to take back, from Core.Token of an earlier process
 	Params   game.Params
 	Spectate bool // watch without a seat
 	// Schema is one that the client knows beforehand: if the server has the
@@ -125,7 +126,7 @@ type link struct {
 
 // NewCore returns a viewer that has not been connected.
 func NewCore(cfg Config) *Core {
-	c := &Core{cfg: cfg, slack: -1}
+	c := &Core{cfg: cfg, slack: -1, token: cfg.Token}
 	if cfg.Schema != nil {
 		c.setSchema(cfg.Schema, cfg.Schema.Hash())
 	}

@@ -416,7 +416,6 @@ func TestCoreRefusesWhatBreaksTheProtocol(t *testing.T) {
 		"other version":        s.welcome(func(w *wire.Welcome) { w.Proto = 2 }),
 		"no schema":            s.welcome(func(w *wire.Welcome) { w.Schema = nil }),
 		"wrong schema":         s.welcome(func(w *wire.Welcome) { w.Schema = other }),
-		"resumed from nothing": s.welcome(func(w *wire.Welcome) { w.Flags = wire.FlagResumed }),
 		"unknown event":        append(s.welcome(nil), 0x94, 5, 100, 0, 1, 0x93, 6, 0, 9),
 		"event too far back":   append(s.welcome(nil), 0x94, 5, 100, 0, 1, 0x95, 6, 101, 0, 0, 0),
 		"not msgpack":          {0xc1},

@@ -84,14 +84,13 @@ func (c *Core) onWelcome(w wire.Welcome) error {
 		return errors.New("welcome without the schema")
 	case w.Schema != nil && w.Schema.Hash() != w.SchemaHash:
 		return errors.New("schema is not the one that its hash names")
-	case w.Resumed() && (!c.holds || w.Epoch != c.welcome.Epoch || w.SchemaHash != c.hash):
-		return errors.New("resumed from a state that is not held")
 	}
 	same := c.link.resuming && w.Room == c.room && w.Epoch == c.welcome.Epoch && w.Seat == c.welcome.Seat
 	if w.SchemaHash != c.hash {
 		c.setSchema(w.Schema, w.SchemaHash)
 	}
-	if !w.Resumed() {
+	// A seat can be regained without the state: a keyframe follows then.
+	if !w.Resumed() || w.Epoch != c.welcome.Epoch {
 		c.holds = false
 	}
 	w.Schema = nil
