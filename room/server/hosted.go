@@ -91,6 +91,6 @@ func (h *hosted) end() {
 	h.srv.dir.remove(h)
 	h.srv.stats.forLoop(h.loop).ended(h.room.Stats())
 	if h.isolated {
-		h.srv.retireLoop(h.loop)
+		h.loop.Add(&retiree{h.srv, h.loop, loop.Now() + h.srv.cfg.ShutdownTimeout})
 	}
 }

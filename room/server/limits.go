@@ -29,6 +29,9 @@ const (
 	retryHint = 2 * time.Second
 	// hungAfter is the silence after which a loop counts as hung.
 	hungAfter = 2 * time.Second
+	// retirePoll is the time between two looks at a loop that ends when its
+	// connections are gone.
+	retirePoll = 20 * time.Millisecond
 	// placeTries bounds the rooms tried for one join that named no room.
 	placeTries = 3
 	// readHeaderTimeout and idleTimeout guard the HTTP routes.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -241,18 +242,27 @@ func (s *Server) loopFor(k *game.Kind) (*loop.Loop, error) {
 	return best, nil
 }
 
-// retireLoop ends the loop of an isolated room that is over. Its goroutine is
-// the caller, so it only asks.
-func (s *Server) retireLoop(l *loop.Loop) {
+// retiree ends the loop of an isolated room that is over, once its connections
+// have been told.
+type retiree struct {
+	srv   *Server
+	loop  *loop.Loop
+	until time.Duration
+}
+
+// Advance implements loop.Driver.
+func (r *retiree) Advance(now time.Duration) time.Duration {
+	if r.loop.Stats().Conns > 0 && now < r.until {
+		return now + retirePoll
+	}
+	s := r.srv
 	s.mu.Lock()
-	for i, x := range s.loops {
-		if x == l && i >= s.shared {
-			s.loops = append(s.loops[:i], s.loops[i+1:]...)
-			break
-		}
+	if i := slices.Index(s.loops, r.loop); i >= s.shared {
+		s.loops = slices.Delete(s.loops, i, i+1)
 	}
 	s.mu.Unlock()
-	l.Stop()
+	r.loop.Stop()
+	return loop.Never
 }
 
 // Errors of Mail.
