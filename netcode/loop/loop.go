@@ -111,6 +111,7 @@ func (l *Loop) Run() error {
 		return errors.New("loop: Run called twice")
 	}
 	l.idle.Store(false)
+	l.idle.Store(false)
 	for !l.stopping {
 		l.pass()
 	}

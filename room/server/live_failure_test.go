@@ -15,7 +15,6 @@ import (
 	gobwas "github.com/gobwas/ws"
 
 	"github.com/roomd/roomd/game"
-	"github.com/roomd/roomd/loadtest/crowd"
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/wire"
 )
@@ -98,22 +97,24 @@ func TestConnectionsNeedNoGoroutines(t *testing.T) {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); lim.Cur < 2*n+500 || runtime.GOOS != "linux" {
 		t.Skipf("needs %d descriptors and epoll", 2*n+500)
 	}
-	l := run(t, Config{Kinds: []*game.Kind{crowd.Kind}, Loops: 2, ShutdownTimeout: time.Second})
-	warm := l.join(client.Config{Kind: "crowd"})
+	const perRoom = 1000
+	slow := game.Define("slow", game.Options{TickRate: 2, MaxPlayers: perRoom}, newWalk(false))
+	l := run(t, Config{Kinds: []*game.Kind{slow}, Loops: 2, ShutdownTimeout: time.Second})
+	warm := l.join(client.Config{Kind: "slow"})
 	warm.wantEveryTick(1)
 	before := runtime.NumGoroutine()
 	for i := range n {
 		s := l.dial(client.Config{})
-		s.send(hello(wire.Hello{Kind: "crowd", Room: fmt.Sprint("room-", i/crowd.MaxPlayers)}))
+		s.send(hello(wire.Hello{Kind: "slow", Room: fmt.Sprint("room-", i/perRoom)}))
 		// The peers read no more: the kernel's buffers fill, and nobody waits.
 	}
 	eventually(t, "all are seated", func() bool { return l.players("") == n+1 })
 	// Each room has a coroutine in which its game runs.
-	const rooms = n / crowd.MaxPlayers
+	const rooms = n / perRoom
 	if after := runtime.NumGoroutine(); after > before+rooms+10 {
 		t.Errorf("%d goroutines with %d connections, %d with one", after, n, before)
 	}
-	warm.wantEveryTick(5)
+	warm.wantEveryTick(2)
 }
 
 // The rest runs this test binary again as a server process.
