@@ -43,6 +43,16 @@ export class Writer {
   }
 
   /**
+   * One byte. Growing may replace the buffer, so it comes before the write.
+   * @param {number} v
+   * @private
+   */
+  byte(v) {
+    const at = this.grow(1);
+    this.buf[at] = v;
+  }
+
+  /**
    * A first byte and a number of size bytes.
    * @param {number} first
    * @param {number} size 1, 2 or 4
@@ -71,7 +81,7 @@ export class Writer {
     }
     if (!Number.isSafeInteger(v)) throw new RangeError(`${v} is not an integer that msgpack can hold`);
     if (v >= 0) return this.positive(v);
-    if (v >= -32) this.buf[this.grow(1)] = v;
+    if (v >= -32) this.byte(v);
     else if (v >= -0x80) this.head(0xd0, 1, v);
     else if (v >= -0x8000) this.head(0xd1, 2, v);
     else if (v >= -0x80000000) this.head(0xd2, 4, v);
@@ -84,7 +94,7 @@ export class Writer {
    * @private
    */
   positive(v) {
-    if (v < 0x80) this.buf[this.grow(1)] = v;
+    if (v < 0x80) this.byte(v);
     else if (v < 0x100) this.head(0xcc, 1, v);
     else if (v < 0x10000) this.head(0xcd, 2, v);
     else if (v < TWO32) this.head(0xce, 4, v);
@@ -107,12 +117,12 @@ export class Writer {
 
   /** @param {boolean} v */
   bool(v) {
-    this.buf[this.grow(1)] = v ? 0xc3 : 0xc2;
+    this.byte(v ? 0xc3 : 0xc2);
     return this;
   }
 
   nil() {
-    this.buf[this.grow(1)] = 0xc0;
+    this.byte(0xc0);
     return this;
   }
 
@@ -120,7 +130,7 @@ export class Writer {
   str(s) {
     const bytes = encoder.encode(s);
     const n = bytes.length;
-    if (n < 32) this.buf[this.grow(1)] = 0xa0 | n;
+    if (n < 32) this.byte(0xa0 | n);
     else if (n < 0x100) this.head(0xd9, 1, n);
     else if (n < 0x10000) this.head(0xda, 2, n);
     else this.head(0xdb, 4, n);
@@ -151,7 +161,7 @@ export class Writer {
    * @param {number} n
    */
   array(n) {
-    if (n < 16) this.buf[this.grow(1)] = 0x90 | n;
+    if (n < 16) this.byte(0x90 | n);
     else if (n < 0x10000) this.head(0xdc, 2, n);
     else this.head(0xdd, 4, n);
     return this;
@@ -162,7 +172,7 @@ export class Writer {
    * @param {number} n
    */
   map(n) {
-    if (n < 16) this.buf[this.grow(1)] = 0x80 | n;
+    if (n < 16) this.byte(0x80 | n);
     else if (n < 0x10000) this.head(0xde, 2, n);
     else this.head(0xdf, 4, n);
     return this;

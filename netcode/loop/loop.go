@@ -111,7 +111,6 @@ func (l *Loop) Run() error {
 		return errors.New("loop: Run called twice")
 	}
 	l.idle.Store(false)
-	l.idle.Store(false)
 	for !l.stopping {
 		l.pass()
 	}

@@ -50,17 +50,17 @@ func TestIsolatedRoomHasItsOwnLoop(t *testing.T) {
 		loops := func() int {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			return len(l.loops)
+			return len(l.isolated)
 		}
 		ann := l.join(client.Config{Kind: "loners"})
 		ann.wantEveryTick(5)
-		if n := loops(); n != 3 {
-			t.Errorf("%d loops with an isolated room, want 3", n)
+		if n := loops(); n != 1 {
+			t.Errorf("%d loops of isolated rooms, want 1", n)
 		}
 		ann.send(ann.core.AppendLeave(nil))
 		ann.wantBye(wire.ByeLeft)
 		ann.nc.Close()
-		eventually(t, "its loop is gone", func() bool { return loops() == 2 })
+		eventually(t, "its loop is gone", func() bool { return loops() == 0 })
 	})
 }
 

@@ -78,9 +78,17 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop) // so that the second signal has its default effect
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		os.Exit(1)
+	}()
 	go func() {
 		if addr, err := srv.Addr(ctx); err == nil {
 			fmt.Fprintf(o.out, "Play at http://%s/\n", strings.Replace(addr.String(), "[::]", "localhost", 1))

@@ -21,9 +21,7 @@ type loopReading struct {
 // loopStatsNow asks every loop for its counters, on the loop's own goroutine. A
 // loop that does not answer until ctx ends is left out.
 func (s *Server) loopStatsNow(ctx context.Context) []loopReading {
-	s.mu.Lock()
-	loops := append([]*loop.Loop(nil), s.loops...)
-	s.mu.Unlock()
+	loops := s.allLoops()
 	on := map[*loop.Loop][]*hosted{}
 	for _, h := range s.dir.all() {
 		on[h.loop] = append(on[h.loop], h)
@@ -72,7 +70,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeBy
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
-	var sum loopReading
+	sum := loopReading{rooms: c.srv.stats.ofRetired()}
 	for _, r := range c.srv.loopStatsNow(ctx) {
 		sum.rooms.Add(&r.rooms)
 		sum.loop = addLoop(sum.loop, r.loop)

@@ -36,10 +36,11 @@ type Server struct {
 	ready  chan struct{} // closed once Addr is known
 	addr   net.Addr
 
-	mu     sync.Mutex
-	loops  []*loop.Loop // the shared ones first, then those of isolated rooms
-	shared int
-	wg     sync.WaitGroup // a count for each loop that runs
+	loops []*loop.Loop   // shared by rooms; constant
+	wg    sync.WaitGroup // a count for each loop that runs
+
+	mu       sync.Mutex
+	isolated []*loop.Loop // one for each isolated room
 }
 
 type posted struct {
@@ -82,7 +83,6 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.loops = append(s.loops, l)
 	}
-	s.shared = len(s.loops)
 	return s, nil
 }
 
@@ -157,12 +157,16 @@ func (s *Server) hung(stacks []byte) {
 	os.Exit(2)
 }
 
-func (s *Server) stopLoops() {
+func (s *Server) allLoops() []*loop.Loop {
 	s.mu.Lock()
-	for _, l := range s.loops {
+	defer s.mu.Unlock()
+	return slices.Concat(s.loops, s.isolated)
+}
+
+func (s *Server) stopLoops() {
+	for _, l := range s.allLoops() {
 		l.Stop()
 	}
-	s.mu.Unlock()
 	s.wg.Wait()
 }
 
@@ -221,20 +225,20 @@ func (s *Server) loopFor(k *game.Kind) (*loop.Loop, error) {
 	if k.Options().Isolated {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		l, err := loop.New(s.loopConfig(len(s.loops)))
+		l, err := loop.New(s.loopConfig(len(s.loops) + len(s.isolated)))
 		if err != nil {
 			return nil, err
 		}
-		s.loops = append(s.loops, l)
+		s.isolated = append(s.isolated, l)
 		s.start(l)
 		return l, nil
 	}
-	n := make(map[*loop.Loop]int, s.shared)
+	n := make(map[*loop.Loop]int, len(s.loops))
 	for _, h := range s.dir.rooms {
 		n[h.loop]++
 	}
 	best := s.loops[0]
-	for _, l := range s.loops[1:s.shared] {
+	for _, l := range s.loops[1:] {
 		if n[l] < n[best] {
 			best = l
 		}
@@ -257,10 +261,11 @@ func (r *retiree) Advance(now time.Duration) time.Duration {
 	}
 	s := r.srv
 	s.mu.Lock()
-	if i := slices.Index(s.loops, r.loop); i >= s.shared {
-		s.loops = slices.Delete(s.loops, i, i+1)
+	if i := slices.Index(s.isolated, r.loop); i >= 0 {
+		s.isolated = slices.Delete(s.isolated, i, i+1)
 	}
 	s.mu.Unlock()
+	s.stats.retire(r.loop)
 	r.loop.Stop()
 	return loop.Never
 }

@@ -31,8 +31,25 @@ func (l *loopStats) ended(s room.Stats) { l.gone.Add(&s) }
 
 // statsTable finds the loopStats of a loop.
 type statsTable struct {
-	mu sync.Mutex
-	by map[*loop.Loop]*loopStats
+	mu      sync.Mutex
+	by      map[*loop.Loop]*loopStats
+	retired room.Stats // of rooms whose loops ended
+}
+
+// retire keeps what a loop that ends has counted. It runs on that loop.
+func (t *statsTable) retire(l *loop.Loop) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.by[l]; s != nil {
+		t.retired.Add(&s.gone)
+		delete(t.by, l)
+	}
+}
+
+func (t *statsTable) ofRetired() room.Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.retired
 }
 
 func (t *statsTable) forLoop(l *loop.Loop) *loopStats {
