@@ -320,7 +320,7 @@ export function put(row, field, leaf, value) {
     if (!Object.hasOwn(at, key)) define(at, key, index ? [] : {});
     at = at[key];
     key = part;
-    if (typeof at !== 'object' || (Array.isArray(at) && !index)) fail(`no place for ${field.name}.${leaf.name}`);
+    if (typeof at !== 'object' || at === null || (Array.isArray(at) && !index)) fail(`no place for ${field.name}.${leaf.name}`);
   }
   if (Object.hasOwn(at, key)) at[key] = value;
   else define(at, key, value);

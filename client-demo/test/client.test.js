@@ -1,0 +1,187 @@
+// A Room with a socket, clock and storage of the test's own.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Room } from '../sdk/client.js';
+import { BACKOFF_MAX_MS, CONNECT_MS, SILENCE_MS } from '../sdk/limits.js';
+import { HELLO, INPUT, readMessages } from '../sdk/wire.js';
+import { encode, welcome } from './lib.js';
+
+const KEYFRAME = [5, 101, 0, 1, 1, 0, 1, 0, 7, 512, 100];
+
+/** A world in which time passes when the test says so. */
+function world() {
+  const w = {
+    now: 1000,
+    /** @type {any[]} */ sockets: [],
+    /** @type {{at: number, f: () => void}[]} */ timers: [],
+    /** @type {Map<string, string>} */ kept: new Map(),
+    /** @type {any[]} */ statuses: [],
+    env: {
+      socket: (/** @type {string} */ url, /** @type {string} */ protocol) => {
+        const s = { url, protocol, sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, closed: false,
+          send: (/** @type {Uint8Array} */ b) => s.sent.push(b), close: () => (s.closed = true),
+          onopen: () => {}, onclose: (/** @type {any} */ _) => {}, onmessage: (/** @type {any} */ _) => {} };
+        w.sockets.push(s);
+        return s;
+      },
+      now: () => w.now,
+      after: (/** @type {() => void} */ f, /** @type {number} */ ms) => {
+        const t = { at: w.now + ms, f };
+        w.timers.push(t);
+        return t;
+      },
+      cancel: (/** @type {any} */ t) => (w.timers = w.timers.filter((x) => x !== t)),
+      random: () => 0.5,
+    },
+    storage: /** @type {any} */ ({
+      getItem: (/** @type {string} */ k) => w.kept.get(k) ?? null,
+      setItem: (/** @type {string} */ k, /** @type {string} */ v) => w.kept.set(k, v),
+      removeItem: (/** @type {string} */ k) => w.kept.delete(k),
+    }),
+    /** @param {number} ms */
+    pass(ms) {
+      const end = w.now + ms;
+      for (;;) {
+        const t = w.timers.filter((x) => x.at <= end).sort((a, b) => a.at - b.at)[0];
+        if (!t) break;
+        w.timers = w.timers.filter((x) => x !== t);
+        w.now = Math.max(w.now, t.at);
+        t.f();
+      }
+      w.now = end;
+    },
+    get socket() {
+      return w.sockets.at(-1);
+    },
+    /** @param {Uint8Array} b */
+    receive: (b) => w.socket.onmessage({ data: b.slice().buffer }),
+    connect() {
+      const room = new Room({ url: 'ws://x/v1/ws', kind: 'tanks', name: 'ann', env: w.env, storage: w.storage });
+      room.on('status', (s) => w.statuses.push([s.status, s.text, s.anew]));
+      return room;
+    },
+    /** The token and cursor of the newest hello. */
+    hello() {
+      const m = readMessages(w.socket.sent[0])[0];
+      assert.equal(m.kind, HELLO);
+      m.r.skip(4);
+      return [m.r.str(256), m.r.uint(), m.r.uint()];
+    },
+  };
+  return w;
+}
+
+/** @param {Parameters<typeof welcome>[0]} [o] */
+function playing(o) {
+  const w = world();
+  const room = w.connect();
+  w.socket.onopen();
+  w.receive(welcome(o));
+  w.receive(encode(KEYFRAME));
+  return { w, room };
+}
+
+test('joins, plays and keeps the seat in the storage', () => {
+  const { w, room } = playing();
+  assert.deepEqual([w.socket.url, w.socket.protocol], ['ws://x/v1/ws', 'roomd.v1']);
+  assert.deepEqual(w.hello(), ['', 0, 0]);
+  assert.deepEqual([room.status, room.seat, room.tick, room.room], ['playing', 1, 101, 'r']);
+  assert.equal(room.input({ dx: 3 }), 1);
+  assert.equal(readMessages(w.socket.sent.at(-1))[0].kind, INPUT);
+  assert.deepEqual([...w.kept.values()], ['r.1.secret']);
+});
+
+test('a broken connection is resumed with token and cursor', () => {
+  const { w, room } = playing();
+  w.socket.onclose({ code: 1006 });
+  assert.equal(room.status, 'reconnecting');
+  assert.equal(room.input({ dx: 1 }), 0);
+  w.pass(BACKOFF_MAX_MS);
+  w.socket.onopen();
+  assert.deepEqual(w.hello(), ['r.1.secret', 5, 101]);
+  w.receive(welcome({ resumed: true, tick: 130, schema: null }));
+  assert.deepEqual(w.statuses.at(-1), ['playing', 'resumed', false]);
+});
+
+test('waits longer after each failure, within bounds, and chosen at random', () => {
+  const { w } = playing();
+  const waits = [];
+  for (let i = 0; i < 8; i++) {
+    const before = w.now;
+    w.socket.onclose({ code: 1006 });
+    const n = w.sockets.length;
+    while (w.sockets.length === n) w.pass(1);
+    waits.push(w.now - before);
+  }
+  assert.deepEqual(waits, [125, 250, 500, 1000, 2000, 2500, 2500, 2500]);
+});
+
+test('a reload takes the seat back', () => {
+  const { w } = playing();
+  w.connect();
+  w.socket.onopen();
+  assert.deepEqual(w.hello(), ['r.1.secret', 0, 0]);
+});
+
+test('a server that started anew has no seat: joins anew and says so', () => {
+  const { w, room } = playing();
+  w.socket.onclose({ code: 1006 });
+  w.pass(BACKOFF_MAX_MS);
+  w.socket.onopen();
+  w.receive(encode([11, 4, 'no such room', 2000]));
+  w.socket.onclose({ code: 4004 });
+  w.pass(BACKOFF_MAX_MS);
+  w.socket.onopen();
+  assert.deepEqual(w.hello(), ['', 0, 0]);
+  w.receive(welcome({ epoch: 9, room: 'other', token: 'other.1.new' }));
+  assert.deepEqual(w.statuses.at(-1), ['playing', 'joined anew', true]);
+  assert.equal(room.anew, 1);
+  assert.deepEqual([...w.kept.values()], ['other.1.new']);
+});
+
+test('a final bye ends it', () => {
+  for (const code of [2, 5, 7, 11]) {
+    const { w, room } = playing();
+    w.receive(encode([11, code, 'because', 0]));
+    w.socket.onclose({ code: 4000 + code });
+    w.pass(60_000);
+    assert.deepEqual([room.status, room.text, w.sockets.length, w.kept.size], ['closed', 'because', 1, 0]);
+  }
+});
+
+test('a bye with a hint is waited for', () => {
+  const { w } = playing();
+  w.receive(encode([11, 13, 'shutting down', 4000]));
+  w.socket.onclose({ code: 1001 });
+  w.pass(2900);
+  assert.equal(w.sockets.length, 1);
+  w.pass(1300);
+  assert.equal(w.sockets.length, 2);
+});
+
+test('silence ends a connection, and so does an attempt that never opens', () => {
+  const { w, room } = playing();
+  w.pass(SILENCE_MS + 1000);
+  assert.ok(w.sockets[0].closed);
+  assert.notEqual(room.status, 'playing');
+  const n = w.sockets.length;
+  w.pass(CONNECT_MS + BACKOFF_MAX_MS + 1000);
+  assert.ok(w.sockets.length > n);
+});
+
+test('a server that breaks the protocol is not asked again', () => {
+  const { w, room } = playing();
+  w.receive(Uint8Array.of(0xc1));
+  w.pass(60_000);
+  assert.deepEqual([room.status, w.sockets.length], ['closed', 1]);
+});
+
+test('what a forgotten socket says is not heard', () => {
+  const { w, room } = playing();
+  const old = w.socket;
+  old.onclose({ code: 1006 });
+  w.pass(BACKOFF_MAX_MS);
+  old.onclose({ code: 4005 });
+  assert.notEqual(room.status, 'closed');
+});
