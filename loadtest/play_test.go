@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"hash/maphash"
+	"math"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/loadtest/crowd"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room/server"
+)
+
+// TestMain is the server of a play run when it is started as one: runs start
+// their own program again.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		os.Exit(server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind}}, os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// A short run plays, loses nothing and sees nothing wrong; how fast it is, is
+// not judged here.
+func TestLoadRun(t *testing.T) {
+	target, err := newTarget(t.Context(), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.stop()
+	cmd := &playCmd{Rooms: 3, Players: 4, Duration: time.Second, Warmup: 200 * time.Millisecond, Rate: 30, Decode: 12, Kind: "crowd"}
+	r := &run{cmd: cmd, target: target, hist: hdr.New(1, maxLatency.Microseconds(), 3)}
+	rep, err := r.play(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.WrongStates != 0 || rep.InputsLost != 0 || rep.BotsLost != 0 {
+		t.Errorf("%+v", rep)
+	}
+	if rep.StatesChecked == 0 || rep.InputsSent == 0 || rep.LatencySamples == 0 || rep.BytesPerClient == 0 || rep.Ticks == 0 || rep.ServerRSSMB == 0 {
+		t.Errorf("nothing measured: %+v", rep)
+	}
+	wantKeys(t, rep)
+}
+
+func wantKeys(t *testing.T, rep *playReport) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := rep.writeJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"server_cpu_pct", "server_rss_mb", "tick_late_p50_ms", "tick_late_p99_ms", "ticks_skipped", "bytes_per_client_per_s",
+		"latency_p50_ms", "latency_p99_ms", "inputs_lost", "wrong_states",
+	} {
+		if _, ok := got[key].(float64); !ok {
+			t.Errorf("the report has no %s", key)
+		}
+	}
+}
+
+// Bots that see different rows in the same tick, or not their own newest input,
+// are counted as wrong.
+func TestWrongStatesAreFound(t *testing.T) {
+	s := &swarm{rooms: map[string]roomState{"r": {tick: 7, hash: 1}}, seed: maphash.MakeSeed()}
+	schema, err := crowd.Kind.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.schemas = map[uint64]*game.Schema{schema.Hash(): schema}
+	b := &bot{swarm: s, room: "r", decode: true, own: -1}
+	b.welcome(wire.Welcome{SchemaHash: schema.Hash()})
+	b.tick, b.ack = 7, 3 // acknowledged, but in no row
+	b.check()
+	if s.checked != 1 || s.wrong != 2 {
+		t.Errorf("%d checked, %d wrong; want 1 and 2: the rows differ, and the bot's own is missing", s.checked, s.wrong)
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	name := "x"
+	before := map[string]float64{`x_bucket{le="1"}`: 5}
+	after := map[string]float64{`x_bucket{le="1"}`: 15, `x_bucket{le="2"}`: 25, `x_bucket{le="+Inf"}`: 25}
+	for q, want := range map[float64]float64{0.2: 0.5, 0.4: 1, 0.7: 1.5, 1: 2} {
+		if got := quantile(before, after, name, q); math.Abs(got-want) > 0.01 {
+			t.Errorf("quantile %v is %v, want %v", q, got, want)
+		}
+	}
+}
+
+func TestPacerSendsAtFixedTimes(t *testing.T) {
+	s := &swarm{}
+	p := newPacer([]*bot{{swarm: s}, {swarm: s}}, 10)
+	p.start = 0
+	var times []time.Duration
+	for now := time.Duration(0); now < 200*time.Millisecond; {
+		next := p.Advance(now)
+		times = append(times, next)
+		now = next
+	}
+	want := []time.Duration{50e6, 100e6, 150e6, 200e6}
+	if !slices.Equal(times, want) {
+		t.Errorf("sent at %v, want %v", times, want)
+	}
+}
+
+func TestFrames(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 65_535} {
+		f := appendFrame(nil, opBinary, bytes.Repeat([]byte{7}, n))
+		plain := slices.Clone(f)
+		plain[1] &= 0x7f // as a server sends it: without mask
+		head := len(f) - n
+		plain = slices.Delete(plain, head-4, head)
+		for cut := range min(len(plain), 8) {
+			if _, _, used := cutFrame(plain[:cut]); used != 0 {
+				t.Errorf("%d bytes of a frame of %d were taken for one", cut, len(plain))
+			}
+		}
+		op, payload, used := cutFrame(append(plain, 1, 2, 3))
+		if op != opBinary || len(payload) != n || used != len(plain) {
+			t.Errorf("frame of %d: opcode %d, %d bytes, %d used of %d", n, op, len(payload), used, len(plain))
+		}
+	}
+}
