@@ -26,7 +26,8 @@ const stored = (() => {
     return null; // forbidden by the browser's settings
   }
 })();
-const name = (query.get('name') ?? stored?.getItem(NAME_KEY) ?? `guest-${100 + Math.floor(Math.random() * 900)}`).slice(0, 16);
+const wanted = query.get('name') ?? stored?.getItem(NAME_KEY) ?? `guest-${100 + Math.floor(Math.random() * 900)}`;
+const name = wanted.replace(/[\u0000-\u001f\u007f-\u009f]/g, '').slice(0, 16);
 
 const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById('field'));
 const screen = new Screen(canvas);
@@ -67,9 +68,8 @@ const table = (/** @type {string} */ t) => room.state?.table(t);
 const tank = (/** @type {number | null} */ i) => table('tank')?.get(i);
 
 room.on('welcome', ({ resumed }) => {
-  if (resumed) return;
-  predictor.reset();
-  inputs = new InputClock(TICK_RATE);
+  inputs = new InputClock(TICK_RATE); // ticks without a connection are not made up for
+  if (!resumed) predictor.reset();
 });
 
 room.on('status', ({ status, text, anew }) => {
@@ -285,9 +285,10 @@ document.addEventListener('visibilitychange', () => {
   if (document.hidden) {
     hiddenAt = performance.now();
     controls.release();
-  } else if (performance.now() - hiddenAt > BACKLOG_MS) {
-    room.catchUp();
+    return;
   }
+  inputs = new InputClock(TICK_RATE);
+  if (performance.now() - hiddenAt > BACKLOG_MS) room.catchUp();
 });
 
 hud.nameField(name, (text) => {

@@ -17,6 +17,8 @@ const (
 	// turnEvery is the number of inputs between changes of direction, as the
 	// fixed workload wants it.
 	turnEvery = 15
+	// steerEvery is the number of states between two looks at the slack.
+	steerEvery = 30
 	// inFlight is the number of inputs whose send time a bot remembers.
 	inFlight = 256
 	// maxFrame bounds what a bot keeps of one frame, in bytes.
@@ -68,6 +70,10 @@ type bot struct {
 	own    int    // row that carries this bot's numbers, -1 while not found
 	base   uint32 // Seq fields are base + the input's sequence
 	first  uint32 // sequence that the welcome told
+
+	reports int   // of slack, since the bot last steered
+	least   int16 // of them, in quarter ticks
+	skip    int   // inputs that are not to be sent
 
 	seq      uint32
 	told     game.Tick // seen, as last sent
@@ -176,6 +182,7 @@ func (b *bot) message(m *wire.Messages) error {
 			return err
 		} else if b.decode {
 			b.acked(s.DAck)
+			b.steer(s.Slack)
 		}
 	case wire.KindKeyframe, wire.KindDelta:
 		return b.frameOfState(m.Kind(), r, n)
@@ -248,6 +255,18 @@ func (b *bot) acked(n uint32) {
 	}
 }
 
+// steer gives up the lead that a pause of either side has left: inputs that came
+// in a burst wait one behind the other for ever if all go on at the same rate.
+// Players' clients do the same (PROTOCOL.md section 8.4), only more smoothly.
+func (b *bot) steer(slack int16) {
+	if b.reports == 0 || slack < b.least {
+		b.least = slack
+	}
+	if b.reports++; b.reports == steerEvery {
+		b.skip, b.reports = max(int(b.least)/4-1, 0), 0
+	}
+}
+
 // check compares the state with what this bot knows to be true: its own row
 // holds the number of its newest input that was acknowledged, and every bot of
 // the room sees the same rows in the same tick.
@@ -308,6 +327,10 @@ func seqLeaf(r *game.RowSchema) *game.Leaf {
 // turnEvery inputs, and the input's number where the kind has a field for it.
 func (b *bot) send(due time.Duration) {
 	if !b.playing || b.gone {
+		return
+	}
+	if b.skip > 0 {
+		b.skip--
 		return
 	}
 	b.seq++

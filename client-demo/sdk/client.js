@@ -84,8 +84,10 @@ export class Room {
     this.timers = { retry: null, watch: null };
     /** @private */
     this.attempt = 0;
-    /** @private */
+    /** @private when the server was last heard, and watch last ran */
     this.heard = 0;
+    /** @private */
+    this.watched = 0;
     /** @private */
     this.pinged = 0;
     /** @private @type {{action: import('./wire.js').Action, retryMs: number, text: string} | null} */
@@ -185,7 +187,7 @@ export class Room {
     socket.onopen = () => this.socket === socket && this.hello();
     socket.onmessage = (/** @type {any} */ e) => this.socket === socket && this.onMessage(e.data);
     socket.onclose = (/** @type {any} */ e) => this.socket === socket && this.onClose(e.code);
-    this.heard = this.env.now();
+    this.heard = this.watched = this.env.now();
     this.watch();
   }
 
@@ -198,10 +200,15 @@ export class Room {
   /** @private */
   hello() {
     const o = this.options;
-    this.link.hello({
-      kind: o.kind ?? '', room: o.room ?? '', name: o.name ?? '', auth: o.auth ?? '',
-      spectate: o.spectate ?? false, params: o.params ?? {},
-    });
+    try {
+      this.link.hello({
+        kind: o.kind ?? '', room: o.room ?? '', name: o.name ?? '', auth: o.auth ?? '',
+        spectate: o.spectate ?? false, params: o.params ?? {},
+      });
+    } catch (e) {
+      if (!(e instanceof RangeError)) throw e;
+      this.fail(e.message); // another attempt would say the same
+    }
   }
 
   /** @param {any} data @private */
@@ -217,7 +224,7 @@ export class Room {
     }
   }
 
-  /** A server that does not keep to the protocol will not do so later. @param {string} text @private */
+  /** Ends for good: who does not keep to the protocol will not do so later. @param {string} text @private */
   fail(text) {
     this.verdict = { action: 'stop', retryMs: 0, text };
     this.drop();
@@ -278,7 +285,7 @@ export class Room {
     }
     // Full jitter: clients that lost the same server must not return at once.
     const most = Math.min(BACKOFF_FIRST_MS * 2 ** this.attempt++, BACKOFF_MAX_MS);
-    const wait = v.action === 'anew' && this.attempt === 1 ? 0 : v.retryMs * (0.5 + this.env.random() / 2) + most * this.env.random();
+    const wait = v.action === 'anew' && this.attempt === 1 ? 0 : v.retryMs + most * this.env.random();
     this.turn('reconnecting', v.text);
     this.timers.retry = this.env.after(() => this.open(), wait);
   }
@@ -287,8 +294,11 @@ export class Room {
   watch() {
     const now = this.env.now();
     const limit = this.status === 'playing' ? SILENCE_MS : CONNECT_MS;
+    // Timers of hidden tabs hardly run: what was not asked was not left unanswered.
+    if (now - this.watched > 2 * PING_MS) this.heard = Math.max(this.heard, now - limit / 2);
+    this.watched = now;
     if (now - this.heard > limit) {
-      this.verdict = { action: 'retry', retryMs: 0, text: '' };
+      this.verdict ??= { action: 'retry', retryMs: 0, text: '' };
       this.drop();
       this.settle();
       return;
@@ -331,7 +341,11 @@ export class Room {
 
   /** @private */
   save() {
-    if (this.link.token) this.storage()?.setItem(this.key(), this.link.token);
+    try {
+      if (this.link.token) this.storage()?.setItem(this.key(), this.link.token);
+    } catch {
+      // Full or forbidden: a reload will take a new seat.
+    }
   }
 
   /** @private */

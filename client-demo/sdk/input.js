@@ -87,11 +87,30 @@ function pick(value, leaf) {
  * @returns {any}
  */
 export function quantize(leaf, value) {
-  if (leaf.type === STRING) return String(value ?? '');
+  if (leaf.type === STRING) return cut(String(value ?? ''), leaf.max);
   if (leaf.type === BOOLEAN) return value ? 1 : 0;
   if (leaf.type === REFERENCE) return Number.isInteger(value) && value >= 0 ? value + 1 : 0;
   const n = Number(value ?? 0);
   if (!Number.isFinite(n)) return 0;
   const whole = Math.floor((leaf.type === FIXED ? n * leaf.scale : n) + 0.5);
   return Math.min(Math.max(whole, leaf.min), leaf.max);
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * The longest beginning of text that has at most limit bytes and ends with a
+ * whole character.
+ * @param {string} text
+ * @param {number} limit
+ */
+function cut(text, limit) {
+  let out = '';
+  let bytes = 0;
+  for (const c of text) {
+    bytes += encoder.encode(c).length;
+    if (bytes > limit) break;
+    out += c;
+  }
+  return out;
 }

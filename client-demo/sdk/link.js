@@ -69,7 +69,6 @@ export class Link {
   /** Forgets the state held, so that the next one must be a keyframe. */
   drop() {
     this.holds = false;
-    this.tick = 0;
     this.self = null;
     this.held = [];
   }
@@ -139,15 +138,26 @@ export class Link {
   receive(bytes, now) {
     /** @type {{changes: Changes, keyframe: boolean} | null} */
     let frame = null;
-    /** @type {{back: number, name: string, data: Row}[]} */
-    const shared = [];
+    /** @type {{back: number, name: string, data: Row}[] | null} where events go: null for a frame that was not applied */
+    let events = this.held;
+    const tell = () => {
+      if (frame && events) this.tell(frame, events);
+      frame = null;
+    };
     for (const m of wire.readMessages(bytes)) {
       if (!this.welcomed && m.kind !== wire.WELCOME && m.kind !== wire.BYE) throw new ProtocolError('a message before the welcome');
       if (m.kind === wire.WELCOME) this.onWelcome(wire.readWelcome(m));
-      else if (m.kind === wire.SELF) this.onSelf(wire.readSelf(m), m.r);
-      else if (m.kind === wire.DELTA || m.kind === wire.KEYFRAME) frame = this.onFrame(m, now) ?? frame;
-      else if (m.kind === wire.EVENT) this.onEvent(m, frame ? shared : this.held);
-      else if (m.kind === wire.PONG) {
+      else if (m.kind === wire.SELF) {
+        tell();
+        this.onSelf(wire.readSelf(m), m.r);
+        events = this.held;
+      } else if (m.kind === wire.DELTA || m.kind === wire.KEYFRAME) {
+        tell();
+        frame = this.onFrame(m, now);
+        events = frame && [];
+      } else if (m.kind === wire.EVENT) {
+        if (events) this.onEvent(m, events);
+      } else if (m.kind === wire.PONG) {
         const p = wire.readPong(m);
         this.sink.pong(p.t, p.tick);
       } else if (m.kind === wire.BYE) {
@@ -155,7 +165,7 @@ export class Link {
         this.sink.bye(b.code, b.text, b.retryMs);
       }
     }
-    if (frame) this.tell(frame, shared);
+    tell();
   }
 
   /** @param {import('./wire.js').Welcome} w @private */
@@ -177,6 +187,7 @@ export class Link {
     this.seq = Math.max(w.lastSeq, this.unacked.at(-1)?.seq ?? 0);
     this.sent = { seq: w.lastSeq, seen: w.tick };
     this.encoder = new InputEncoder(this.state.schema.input);
+    if (!this.holds) this.tick = w.tick;
     this.welcomed = true;
     this.sink.welcome(w);
     for (const i of this.unacked) this.sendInput(i);
@@ -215,9 +226,9 @@ export class Link {
         return { changes, keyframe };
       }
       const d = wire.readDelta(m);
+      this.tick += d.back; // also while a keyframe is waited for
       if (!this.holds) throw new ProtocolError('a delta without its base');
       const changes = this.state.apply(false, { r: m.r, left: d.left }, own);
-      this.tick += d.back;
       return { changes, keyframe };
     } catch (e) {
       if (!(e instanceof ProtocolError)) throw e;

@@ -239,7 +239,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	defer task.Remove()
 	l.pass()
 	allocs := testing.AllocsPerRun(200, func() {
-		unixWrite(t, nc, in)
+		mustWrite(t, nc, in)
 		for want := got + len(in); got < want; {
 			l.pass()
 		}
@@ -259,14 +259,14 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	}
 }
 
-func unixWrite(t *testing.T, nc net.Conn, b []byte) {
+func mustWrite(t *testing.T, nc net.Conn, b []byte) {
 	if _, err := nc.Write(b); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // BenchmarkBroadcast64B1000 is a room's tick as the loop sees it: one shared
-// frame with a private head for each of 1,000 connections.
+// frame for each of 1,000 connections.
 func BenchmarkBroadcast64B1000(b *testing.B) { benchmarkBroadcast(b, 1000, 64, 0) }
 
 // BenchmarkBroadcastPrivate64B1000 adds 16 private bytes for each.
@@ -283,12 +283,12 @@ func benchmarkBroadcast(b *testing.B, conns, size, private int) {
 	go peers.Run()
 	b.Cleanup(peers.Stop)
 	received, target := 0, 0
-	all100 := make(chan struct{}, 1)
+	told := make(chan struct{}, 1)
 	for range conns {
 		peers.Post(func() {
 			_, err := peers.Dial(addr, &funcs{read: func(_ *Conn, p []byte) int {
 				if received += len(p); received == target {
-					all100 <- struct{}{}
+					told <- struct{}{}
 				}
 				return len(p)
 			}})
@@ -313,7 +313,7 @@ func benchmarkBroadcast(b *testing.B, conns, size, private int) {
 			}
 			spent += Now() - start
 		})
-		await(b, all100)
+		await(b, told)
 	}
 	b.StopTimer()
 	if refused > 0 {

@@ -1,0 +1,158 @@
+// What goes wrong between a client and its server, and how the client gets over it.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Room } from '../sdk/client.js';
+import { InputEncoder } from '../sdk/input.js';
+import { BACKOFF_MAX_MS, CONNECT_MS, SILENCE_MS } from '../sdk/limits.js';
+import { Link } from '../sdk/link.js';
+import { PING, readMessages } from '../sdk/wire.js';
+import { ProtocolError, encode, schemaOf, welcome } from './lib.js';
+
+const OWN = [4, 0, -1, 0, 1, 0, 1, 0, 9, 8];
+const KEYFRAME = [5, 101, 0, 1, 1, 0, 1, 0, 7, 512, 100];
+const BROKEN = [3, 1, 1, 0, 1, 7, 2, 5]; // changes a row that is not there
+
+/** @param {...any} messages */
+const concat = (...messages) => Uint8Array.from(messages.flatMap((m) => [...encode(m)]));
+
+function joined() {
+  /** @type {any[]} */
+  const states = [];
+  const ignore = () => {};
+  const link = new Link({
+    send: ignore, welcome: ignore, pong: ignore, bye: ignore,
+    state: (tick, changes, events, keyframe) => states.push({ tick, changes, events: events.map((e) => [e.tick, e.data.power]), keyframe }),
+  });
+  link.hello({ kind: 'tanks', room: '', name: '', auth: '', spectate: false, params: {} });
+  link.receive(welcome(), 0);
+  link.receive(concat(OWN, KEYFRAME), 0);
+  return { link, states };
+}
+
+test('events of frames that could not be applied are not told with a later frame', () => {
+  const { link, states } = joined();
+  link.receive(concat(BROKEN, [6, 0, 0, 50]), 1000);
+  link.receive(concat([4, 0, -1, 0], [6, 0, 0, 51], [3, 1], [6, 0, 0, 52]), 1100);
+  link.receive(concat(OWN, [6, 0, 0, 53], [5, 110, 0, 1, 1, 0, 1, 0, 7, 512, 100], [6, 0, 0, 54]), 1200);
+  assert.deepEqual(states.at(-1).events, [[110, 54], [110, 53]]);
+});
+
+test('the tick goes on while a keyframe is waited for', () => {
+  const { link } = joined();
+  link.receive(encode(BROKEN), 1000);
+  link.receive(encode([3, 2]), 1100);
+  assert.equal(link.tick, 104);
+});
+
+test('two state frames in one message are two states', () => {
+  const { link, states } = joined();
+  link.receive(concat([3, 1, 1, 0, 1, 0, 2, 256], [6, 0, 0, 1], [3, 1, 1, 0, 1, 0, 4, -1], [6, 0, 0, 2]), 1000);
+  assert.deepEqual(states.slice(1).map((s) => [s.tick, s.events]), [[102, [[102, 1]]], [103, [[103, 2]]]]);
+});
+
+test('a schema whose parts do not fit together is refused', () => {
+  const reference = ['a', 5, 32, 0, 0, 100, 0];
+  const fields = [{ name: 'f', leaves: [reference, ['a.b', 2, 32, 0, -5, 5, 0]] }];
+  const schema = { kind: 'k', tickRate: 20, events: [], tables: [{ name: 't', fields }], input: { name: 'i', fields: [] } };
+  assert.throws(() => schemaOf(schema), ProtocolError);
+});
+
+test('text of an input is cut to what the server takes, at a whole character', () => {
+  const fields = [{ name: 'say', leaves: [['', 6, 0, 0, 0, 5, 0]] }];
+  const schema = schemaOf({ kind: 'k', tickRate: 20, events: [], tables: [], input: { name: 'i', fields } });
+  const { values } = new InputEncoder(schema.input).encode({ say: '日本語' });
+  assert.deepEqual([...values], [...encode('日')]);
+});
+
+/** A Room in a world of the test's own. @param {any} [options] */
+function world(options = {}) {
+  const w = {
+    now: 1000, random: 0,
+    /** @type {any[]} */ sockets: [],
+    /** @type {{at: number, f: () => void}[]} */ timers: [],
+    get socket() { return w.sockets.at(-1); },
+    /** Runs timers up to then. @param {number} ms */
+    pass(ms) {
+      const end = w.now + ms;
+      for (;;) {
+        const t = w.timers.filter((x) => x.at <= end).sort((a, b) => a.at - b.at)[0];
+        if (!t) break;
+        w.timers = w.timers.filter((x) => x !== t);
+        w.now = Math.max(w.now, t.at);
+        t.f();
+      }
+      w.now = end;
+    },
+    /** @param {Uint8Array} b */
+    receive: (b) => w.socket.onmessage({ data: b.slice().buffer }),
+  };
+  const env = {
+    socket: () => {
+      const s = { sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, send: (/** @type {Uint8Array} */ b) => s.sent.push(b), close() {}, onopen() {}, onclose(/** @type {any} */ _) {}, onmessage(/** @type {any} */ _) {} };
+      w.sockets.push(s);
+      return s;
+    },
+    now: () => w.now,
+    after: (/** @type {() => void} */ f, /** @type {number} */ ms) => {
+      const t = { at: w.now + ms, f };
+      w.timers.push(t);
+      return t;
+    },
+    cancel: (/** @type {any} */ t) => (w.timers = w.timers.filter((x) => x !== t)),
+    random: () => w.random,
+  };
+  return { w, make: () => new Room({ url: 'ws://x/v1/ws', kind: 'tanks', storage: null, env, ...options }) };
+}
+
+function playing(/** @type {any} */ options) {
+  const { w, make } = world(options);
+  const room = make();
+  w.socket.onopen();
+  w.receive(welcome());
+  w.receive(encode(KEYFRAME));
+  return { w, room };
+}
+
+test('the server\'s wait is kept in whole', () => {
+  const { w } = playing();
+  w.receive(encode([11, 13, '', 4000]));
+  w.socket.onclose({ code: 1001 });
+  w.pass(3999);
+  assert.equal(w.sockets.length, 1);
+  w.pass(1);
+  assert.equal(w.sockets.length, 2);
+});
+
+test('a final bye stays final when the close never comes', () => {
+  const { w, room } = playing();
+  w.receive(encode([11, 11, 'kicked', 0]));
+  w.pass(10 * SILENCE_MS);
+  assert.deepEqual([room.status, room.text, w.sockets.length], ['closed', 'kicked', 1]);
+});
+
+test('timers that slept are not the server\'s silence', () => {
+  const { w, room } = playing();
+  w.now += 60_000; // a hidden tab's timers run once a minute, messages come at once
+  w.pass(0);
+  assert.equal(room.status, 'playing');
+  const [ping] = readMessages(w.socket.sent.at(-1));
+  assert.equal(ping.kind, PING);
+  w.pass(SILENCE_MS + 1000);
+  assert.notEqual(room.status, 'playing');
+});
+
+test('what may not be said in a hello ends the attempt and tells why', () => {
+  const { w, make } = world({ name: 'a\nb' });
+  const room = make();
+  w.socket.onopen();
+  w.pass(2 * (CONNECT_MS + BACKOFF_MAX_MS));
+  assert.equal(room.status, 'closed');
+  assert.match(room.text, /^name /);
+  assert.equal(w.sockets.length, 1);
+});
+
+test('a storage that is full does not stand in the way', () => {
+  const full = { getItem: () => null, removeItem() {}, setItem() { throw new Error('quota'); } };
+  assert.equal(playing({ storage: full }).room.status, 'playing');
+});
