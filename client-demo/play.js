@@ -75,7 +75,7 @@ room.on('welcome', ({ resumed }) => {
 room.on('status', ({ status, text, anew }) => {
   if (status === 'reconnecting') hud.banner(text ? `${text} – reconnecting…` : 'connection lost – reconnecting…');
   else if (status === 'closed') hud.banner(`${text || 'closed'} – reload the page to play again`, 'bad');
-  else if (anew) hud.banner('the server restarted – joined anew', 'good', 4000);
+  else if (anew) hud.banner('your seat was gone – joined anew', 'good', 4000);
   else if (text === 'resumed') hud.banner('back in your tank', 'good', 2000);
   else hud.banner('');
 });

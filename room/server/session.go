@@ -322,6 +322,9 @@ func (s *session) Bye(code wire.Code, text string, retry time.Duration) {
 	s.srv.count.bye(code)
 	f := s.srv.frames.Get()
 	defer f.Release()
+	if code.Action() != wire.Retry {
+		retry = 0 // waiting would change nothing
+	}
 	f.B = wire.AppendBye(f.B, wire.Bye{Code: code, Text: text, Retry: retry})
 	f.Seal()
 	s.conn.Send(f.Bytes())
