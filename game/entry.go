@@ -7,7 +7,7 @@ package game
 type Entry struct {
 	Tick       Tick
 	Tables     []TableRows // in order of definition
-	Seats      []Seat      // by PlayerID; the first is unused
+	Seats      []Seat      // by PlayerID, up to the highest taken; the first is unused
 	Events     []EventRecord
 	EventLanes []int32 // the events' values, found by EventRecord.Lane
 }
@@ -47,9 +47,9 @@ type EventRecord struct {
 	Lanes    int32
 }
 
-// NewEntry returns an empty entry for the schema with seats 1 to maxPlayers.
-func (s *Schema) NewEntry(maxPlayers int) *Entry {
-	return &Entry{Tables: make([]TableRows, len(s.Tables)), Seats: make([]Seat, maxPlayers+1)}
+// NewEntry returns an empty entry for the schema with seats 1 to n.
+func (s *Schema) NewEntry(n int) *Entry {
+	return &Entry{Tables: make([]TableRows, len(s.Tables)), Seats: make([]Seat, n+1)}
 }
 
 // Row is the lanes of row r of a table whose rows have n lanes, valid as long

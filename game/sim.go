@@ -151,10 +151,15 @@ func (s *Sim) Capture(e *Entry) {
 		r.capture(&e.Tables[i])
 	}
 	s.w.out.capture(e)
-	for len(e.Seats) < len(s.w.seats) {
+	n := len(s.w.seats)
+	for n > 1 && !s.w.seats[n-1].taken {
+		n--
+	}
+	for len(e.Seats) < n {
 		e.Seats = append(e.Seats, Seat{})
 	}
-	for p := range s.w.seats {
+	e.Seats = e.Seats[:n]
+	for p := range e.Seats {
 		e.Seats[p].Taken = s.w.seats[p].taken
 		e.Seats[p].Teams = s.w.seats[p].teams
 	}

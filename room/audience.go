@@ -56,6 +56,9 @@ func (a *audience) teams(e *game.Entry, seat game.PlayerID) game.Teams {
 	if seat == 0 {
 		return a.spectate
 	}
+	if int(seat) >= len(e.Seats) {
+		return game.Nobody
+	}
 	return e.Seats[seat].Teams
 }
 

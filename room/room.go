@@ -60,7 +60,7 @@ func New(cfg Config, now time.Duration) (*Room, error) {
 	r.sim.init()
 	capacity := int(r.clock.ticks(cfg.History)) + 1
 	r.aud = audience{
-		ring: delta.NewRing(r.schema, r.opts.MaxPlayers, capacity), capacity: capacity,
+		ring: delta.NewRing(r.schema, capacity), capacity: capacity,
 		enc: delta.NewEncoder(r.schema), pool: cfg.Frames, stats: &r.stats, index: map[groupKey]int{},
 		fleet: r.clock.ticks(FleetFor), spectate: r.opts.Spectate | game.Spectators,
 	}

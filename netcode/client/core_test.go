@@ -61,7 +61,7 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	s := testSchema()
-	return &server{t: t, schema: s, ring: delta.NewRing(s, 2, 16), enc: delta.NewEncoder(s),
+	return &server{t: t, schema: s, ring: delta.NewRing(s, 16), enc: delta.NewEncoder(s),
 		view: delta.View{Teams: game.Team(0), Seat: 1}, tick: 99}
 }
 
@@ -78,6 +78,7 @@ func (s *server) welcome(change func(*wire.Welcome)) []byte {
 func (s *server) step(xs ...float64) *game.Entry {
 	s.tick++
 	e := s.ring.Next()
+	e.Seats = make([]game.Seat, 3)
 	n := s.schema.Tables[0].Lanes
 	e.Tick, e.Events, e.EventLanes = s.tick, e.Events[:0], e.EventLanes[:0]
 	e.Tables[0].Meta, e.Tables[0].Lanes = e.Tables[0].Meta[:0], e.Tables[0].Lanes[:0]

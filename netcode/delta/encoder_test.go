@@ -203,7 +203,7 @@ func TestEncoderDoesNotAllocate(t *testing.T) {
 
 // movingTanks is two ticks of tanks of which all move, with an event each.
 func movingTanks(s *game.Schema, n int) *Ring {
-	ring := NewRing(s, 2, 8)
+	ring := NewRing(s, 8)
 	for tick := range int64(2) {
 		e := ring.Next()
 		e.Tick = game.Tick(tick + 1)

@@ -18,7 +18,7 @@ func message(elements ...int64) []byte {
 
 func TestEventsInOrderOfTickForThoseWhoHearThem(t *testing.T) {
 	s := tankSchema()
-	ring, enc := NewRing(s, 2, 8), NewEncoder(s)
+	ring, enc := NewRing(s, 8), NewEncoder(s)
 	for tick := game.Tick(1); tick <= 4; tick++ {
 		e := ring.Next()
 		e.Tick = tick
@@ -56,7 +56,7 @@ func TestEventsInOrderOfTickForThoseWhoHearThem(t *testing.T) {
 
 func TestEventReferencesMustResolveAtBothTicks(t *testing.T) {
 	s := tankSchema()
-	ring, enc := NewRing(s, 2, 8), NewEncoder(s)
+	ring, enc := NewRing(s, 8), NewEncoder(s)
 	hidden := game.RowMeta{Gen: 1}
 	then := []game.RowMeta{public, public, hidden, public}
 	now := []game.RowMeta{public, {Gen: 2, Show: game.Everyone}, public, hidden}
@@ -85,7 +85,7 @@ func TestEventsAreDecodedAsSent(t *testing.T) {
 	for seed := range uint64(50) {
 		rng := rand.New(rand.NewPCG(seed, 4))
 		s := randomSchema(rng)
-		w, ring, enc := newWorld(s, rng), NewRing(s, worldSeats, 4), NewEncoder(s)
+		w, ring, enc := newWorld(s, rng), NewRing(s, 4), NewEncoder(s)
 		for range 5 {
 			w.step()
 			e := ring.Next()

@@ -124,7 +124,7 @@ func FuzzDecodedEqualsFiltered(f *testing.F) {
 func playSchedule(seed uint64) error {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	s := randomSchema(rng)
-	w, ring, enc := newWorld(s, rng), NewRing(s, worldSeats, 2+rng.IntN(6)), NewEncoder(s)
+	w, ring, enc := newWorld(s, rng), NewRing(s, 2+rng.IntN(6)), NewEncoder(s)
 	viewers := make([]*seatViewer, worldSeats+1)
 	for p := range viewers {
 		viewers[p] = &seatViewer{seat: game.PlayerID(p), shared: NewState(s), own: NewState(s)}

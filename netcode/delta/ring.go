@@ -10,13 +10,12 @@ import (
 // however long a sleeping room makes no new ones. Entries are recycled; when
 // warm it does not allocate. It belongs to the room's goroutine.
 type Ring struct {
-	schema     *game.Schema
-	maxPlayers int
-	entries    []*game.Entry // circular; entries[first] is the oldest
-	first, n   int
-	pins       [MaxPins]pin
-	free       []*game.Entry
-	next       *game.Entry
+	schema   *game.Schema
+	entries  []*game.Entry // circular; entries[first] is the oldest
+	first, n int
+	pins     [MaxPins]pin
+	free     []*game.Entry
+	next     *game.Entry
 }
 
 type pin struct {
@@ -25,13 +24,12 @@ type pin struct {
 }
 
 // NewRing returns an empty ring for the newest capacity entries, at least 2.
-func NewRing(s *game.Schema, maxPlayers, capacity int) *Ring {
+func NewRing(s *game.Schema, capacity int) *Ring {
 	capacity = max(capacity, 2)
 	return &Ring{
-		schema:     s,
-		maxPlayers: maxPlayers,
-		entries:    make([]*game.Entry, capacity),
-		free:       make([]*game.Entry, 0, capacity+MaxPins+1),
+		schema:  s,
+		entries: make([]*game.Entry, capacity),
+		free:    make([]*game.Entry, 0, capacity+MaxPins+1),
 	}
 }
 
@@ -45,7 +43,7 @@ func (r *Ring) Next() *game.Entry {
 		r.next = r.free[n-1]
 		r.free = r.free[:n-1]
 	} else {
-		r.next = r.schema.NewEntry(r.maxPlayers)
+		r.next = r.schema.NewEntry(0)
 	}
 	return r.next
 }

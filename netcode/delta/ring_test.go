@@ -36,7 +36,7 @@ func expectTicks(t *testing.T, r *Ring, want ...game.Tick) {
 }
 
 func TestRingKeepsTheNewestByCount(t *testing.T) {
-	r := NewRing(&game.Schema{}, 1, 3)
+	r := NewRing(&game.Schema{}, 3)
 	if r.Newest() != nil || r.Oldest() != nil || r.At(0) != nil {
 		t.Fatal("an empty ring holds something")
 	}
@@ -52,7 +52,7 @@ func TestRingKeepsTheNewestByCount(t *testing.T) {
 }
 
 func TestRingHidesAnEntryUntilItsCommit(t *testing.T) {
-	r := NewRing(&game.Schema{}, 1, 3)
+	r := NewRing(&game.Schema{}, 3)
 	e := r.Next()
 	e.Tick = 5
 	if r.Next() != e {
@@ -64,7 +64,7 @@ func TestRingHidesAnEntryUntilItsCommit(t *testing.T) {
 }
 
 func TestRingPins(t *testing.T) {
-	r := NewRing(&game.Schema{}, 1, 2)
+	r := NewRing(&game.Schema{}, 2)
 	e := commit(r, 1)
 	for range 2 {
 		if !r.Pin(e) {
@@ -91,7 +91,7 @@ func TestRingPins(t *testing.T) {
 }
 
 func TestRingBoundsItsPins(t *testing.T) {
-	r := NewRing(&game.Schema{}, 1, 2)
+	r := NewRing(&game.Schema{}, 2)
 	var pinned []*game.Entry
 	for i := range MaxPins {
 		e := commit(r, game.Tick(i+1))
@@ -119,13 +119,13 @@ func TestRingRefusesTicksThatDoNotRise(t *testing.T) {
 			t.Fatal("no panic")
 		}
 	}()
-	r := NewRing(&game.Schema{}, 1, 2)
+	r := NewRing(&game.Schema{}, 2)
 	commit(r, 7)
 	commit(r, 7)
 }
 
 func TestRingDoesNotAllocateWhenWarm(t *testing.T) {
-	r := NewRing(&game.Schema{}, 4, 8)
+	r := NewRing(&game.Schema{}, 8)
 	tick := game.Tick(0)
 	var pinned *game.Entry
 	round := func() {

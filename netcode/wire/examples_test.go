@@ -104,7 +104,7 @@ func addRow(s *game.Schema, e *game.Entry, table, index int, m game.RowMeta, v .
 func fill(s *game.Schema, e *game.Entry, tick game.Tick) {
 	ref := func(index int) int { return 1<<20 | index }
 	e.Tick = tick
-	e.Seats[1] = game.Seat{Taken: true, Present: true, Teams: game.Team(0)}
+	e.Seats = []game.Seat{1: {Taken: true, Present: true, Teams: game.Team(0)}}
 	mine := game.RowMeta{Owner: 1}
 	switch tick {
 	case 1234:
@@ -168,7 +168,7 @@ func joinExamples(s *game.Schema) []example {
 }
 
 func stateExamples(s *game.Schema) []example {
-	ring, enc := delta.NewRing(s, 4, 4), delta.NewEncoder(s)
+	ring, enc := delta.NewRing(s, 4), delta.NewEncoder(s)
 	for _, tick := range []game.Tick{1234, 1235} {
 		fill(s, ring.Next(), tick)
 		ring.Commit(ring.Next())
