@@ -239,7 +239,7 @@ func (w *world) emit(i int) {
 // may in an entry.
 func (w *world) copyTo(e *game.Entry) {
 	e.Tick = w.e.Tick
-	copy(e.Seats, w.e.Seats)
+	e.Seats = append(e.Seats[:0], w.e.Seats...)
 	e.Events = append(e.Events[:0], w.e.Events...)
 	e.EventLanes = append(e.EventLanes[:0], w.e.EventLanes...)
 	for t := range w.e.Tables {

@@ -96,6 +96,7 @@ func TestHTTPWithoutHandler(t *testing.T) {
 		r := newRig(t, engine, Config{})
 		c := r.connect()
 		equal(t, []string{c.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n")}, []string{"404 not found\n"})
+		c.nc.Close()
 		r.eventually("counted", func(s Stats) bool { return s.Rejected[RejectNotFound] == 1 && s.Closed == 1 })
 	})
 }

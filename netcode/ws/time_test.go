@@ -86,49 +86,94 @@ func TestHalfMessageHeldOpen(t *testing.T) {
 	})
 }
 
-// A stream whose reads always end inside a message is not cut while messages end.
+// A stream whose reads always end inside a message is not cut while messages
+// end. The times are made up, so that a slow machine changes nothing.
 func TestBusyStreamIsNotHeldOpen(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine loop.Engine) {
-		r := newRig(t, engine, Config{FrameTimeout: soon})
+		r := newRig(t, engine, Config{FrameTimeout: never, PingEvery: 100 * never, PongWait: 200 * never})
 		c := r.dial()
-		b := join(frame{fin | bin, "x", false})
-		c.send(b[:3])
-		for start := time.Now(); time.Since(start) < 4*soon; {
-			c.send(b[3:])
-			c.send(b[:3])
-			c.want("binary x")
-		}
-		c.send(b[3:])
-		c.send(join(closeFrame(1000, "")))
-		c.want("binary x", "close 1000", "EOF")
+		conn := <-r.conns
+		message := join(frame{fin | bin, "x", false})
+		r.onLoop(func() {
+			now := loop.Now()
+			conn.readFrames(message[:3], now)
+			for range 5 {
+				now += never - time.Second
+				b := append(join(frame{fin | bin, "x", false}), message[:3]...)
+				if n := conn.readFrames(b, now); n != len(message) || conn.phase != phaseOpen {
+					t.Fatalf("consumed %d bytes, phase %d", n, conn.phase)
+				}
+				conn.watch(now)
+			}
+			conn.watch(now + never - time.Second)
+			if conn.phase != phaseOpen {
+				t.Error("cut before its time")
+			}
+			conn.watch(now + never)
+		})
+		c.want("binary x", "binary x", "binary x", "binary x", "binary x")
+		c.wantClose(1008)
 	})
 }
 
-func TestIdlePeerIsPinged(t *testing.T) {
+func TestSilentPeerIsPinged(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine loop.Engine) {
-		r := newRig(t, engine, Config{PingEvery: soon, PongWait: 4 * soon})
-		alive := r.dial()
-		for range 6 { // longer than PongWait
-			alive.want("ping ")
-			alive.send(join(frame{fin | pong, "", false}))
+		r := newRig(t, engine, Config{PingEvery: soon, PongWait: never})
+		c := r.dial()
+		for range 3 {
+			c.want("ping ")
+			c.send(join(frame{fin | pong, "", false}))
 		}
-		alive.send(join(closeFrame(1000, "")))
-		alive.want("close 1000", "EOF")
-		alive.nc.Close()
+		c.send(join(closeFrame(1000, "")))
+		for got := "ping "; got != "close 1000"; got = c.next() {
+			if got != "ping " {
+				t.Fatalf("server sent %q", got)
+			}
+		}
+		c.nc.Close()
 		r.wantEnd("ws: closed by peer (1000)")
 		r.told()
-
-		dead := r.dial()
-		dead.want("ping ")
-		for got := "ping "; got == "ping "; {
-			got = dead.next()
+		if s := r.server.Stats(); s.PingsSent < 3 || s.Dead != 0 {
+			t.Fatalf("stats %+v", s)
 		}
+	})
+}
+
+func TestDeadPeerIsDropped(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{PingEvery: soon, PongWait: 2 * soon})
+		r.dial()
 		if err := r.end(); err != ErrDead {
 			t.Fatalf("Closed got %v, want %v", err, ErrDead)
 		}
-		if s := r.server.Stats(); s.Dead != 1 || s.PingsSent < 7 {
+		if s := r.server.Stats(); s.Dead != 1 {
 			t.Fatalf("stats %+v", s)
 		}
+	})
+}
+
+// Each byte of the peer begins both waits anew. The times are made up.
+func TestAnyByteKeepsAPeerAlive(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		r := newRig(t, engine, Config{PingEvery: never, PongWait: 2 * never})
+		c := r.dial()
+		conn := <-r.conns
+		r.onLoop(func() {
+			start := conn.heard
+			conn.watch(start + never - 1)
+			conn.watch(start + never) // pings
+			conn.watch(start + never + 1)
+			conn.heard = start + 2*never - 1
+			conn.watch(start + 2*never)
+			if conn.phase != phaseOpen {
+				t.Error("dropped although it was heard")
+			}
+			conn.watch(conn.heard + 2*never)
+			if conn.phase != phaseDone || conn.err != ErrDead {
+				t.Errorf("phase %d, error %v", conn.phase, conn.err)
+			}
+		})
+		c.want("ping ", "EOF")
 	})
 }
 
