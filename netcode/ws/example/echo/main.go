@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -59,19 +60,29 @@ func main() {
 }
 
 func run(listen, engine string, verbose bool) error {
-	engines := map[string]loop.Engine{"auto": loop.EngineAuto, "std": loop.EngineStd}
-	kind, ok := engines[engine]
-	if !ok {
-		return fmt.Errorf("--engine %q is neither auto nor std", engine)
-	}
 	level := slog.LevelInfo
 	if verbose {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	l, err := loop.New(loop.Config{Engine: kind, MaxTail: maxTail, Log: log})
+	l, addr, err := start(listen, engine, log)
 	if err != nil {
 		return err
+	}
+	log.Info("echo is listening", "url", "ws://"+addr.String()+"/", "engine", l.Engine())
+	return l.Run()
+}
+
+// start makes the loop with the server on it; Run makes it serve.
+func start(listen, engine string, log *slog.Logger) (*loop.Loop, net.Addr, error) {
+	engines := map[string]loop.Engine{"auto": loop.EngineAuto, "std": loop.EngineStd}
+	kind, ok := engines[engine]
+	if !ok {
+		return nil, nil, fmt.Errorf("--engine %q is neither auto nor std", engine)
+	}
+	l, err := loop.New(loop.Config{Engine: kind, MaxTail: maxTail, Log: log})
+	if err != nil {
+		return nil, nil, err
 	}
 	server, err := ws.NewServer(ws.Config{
 		Path:         "/",
@@ -83,13 +94,12 @@ func run(listen, engine string, verbose bool) error {
 		Open:         func(*ws.Conn, *ws.Request) (ws.Handler, error) { return new(echo), nil },
 		Log:          log,
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		var addr net.Addr
+		if addr, err = server.Serve(l, listen); err == nil {
+			return l, addr, nil
+		}
 	}
-	addr, err := server.Serve(l, listen)
-	if err != nil {
-		return err
-	}
-	log.Info("echo is listening", "url", "ws://"+addr.String()+"/", "engine", l.Engine())
-	return l.Run()
+	l.Stop()
+	return nil, nil, err
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	gobwas "github.com/gobwas/ws"
+)
+
+// A message of the largest size comes back whole on both engines, sent in one
+// frame and in pieces, text as text.
+func TestEcho(t *testing.T) {
+	for _, engine := range []string{"auto", "std"} {
+		t.Run(engine, func(t *testing.T) {
+			l, addr, err := start("127.0.0.1:0", engine, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() { done <- l.Run() }()
+			defer func() {
+				l.Stop()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}()
+			nc, _, _, err := gobwas.Dial(context.Background(), "ws://"+addr.String()+"/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			nc.SetDeadline(time.Now().Add(time.Minute))
+			big := bytes.Repeat([]byte("0123456789abcdef"), maxMessage/16)
+			go func() {
+				send := func(op gobwas.OpCode, fin bool, b []byte) {
+					if err := gobwas.WriteFrame(nc, gobwas.MaskFrame(gobwas.NewFrame(op, fin, b))); err != nil {
+						t.Error(err)
+					}
+				}
+				send(gobwas.OpText, true, []byte("hello"))
+				send(gobwas.OpBinary, true, big)
+				send(gobwas.OpBinary, false, big[:1000])
+				send(gobwas.OpContinuation, true, big[1000:])
+			}()
+			for i, want := range [][]byte{[]byte("hello"), big, big} {
+				f, err := gobwas.ReadFrame(nc)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(f.Payload, want) || (f.Header.OpCode == gobwas.OpText) != (i == 0) {
+					t.Fatalf("message %d came back as %d bytes, opcode %d", i, len(f.Payload), f.Header.OpCode)
+				}
+			}
+		})
+	}
+}
+
+func TestEchoRefusesEngine(t *testing.T) {
+	if _, _, err := start("127.0.0.1:0", "magic", slog.New(slog.DiscardHandler)); err == nil {
+		t.Fatal("an unknown engine was accepted")
+	}
+}
