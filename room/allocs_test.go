@@ -53,7 +53,7 @@ func newLoad(tb testing.TB, players, spectators int) *load {
 			round: game.NewValue[round](w, "round"), hit: game.NewEvent[hit](w, "hit"),
 		}}
 	})
-	r, err := New(Config{ID: "load", Kind: kind}, 0)
+	r, err := New(Config{ID: "load", Kind: kind, Empty: -1}, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -232,3 +232,27 @@ func TestInfo(t *testing.T) {
 	expect(t, "asked again", calls, 2)
 	expect(t, "tick", s.Info().Tick, rate+1)
 }
+
+func TestSlowStepsAreMeasuredAndNamed(t *testing.T) {
+	var log bytes.Buffer
+	var clock time.Duration
+	s := newStage(t, game.Options{}, func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c.Clock = func() time.Duration { return clock }
+		c.Empty = -1
+	})
+	s.h.step = func(_ *court, now game.Tick) {
+		clock += 100 * time.Microsecond
+		if now%2 == 0 {
+			clock += 2 * time.Millisecond
+		}
+	}
+	s.tick(10)
+	st := s.Stats()
+	expect(t, "slow steps", st.StepsSlow, 5)
+	expect(t, "sum", st.StepTime, 11*time.Millisecond)
+	expect(t, "longest", st.StepMax, 2100*time.Microsecond)
+	expect(t, "named once a minute", strings.Count(log.String(), "step takes long"), 1)
+	s.tick(70 * rate)
+	expect(t, "and again", strings.Count(log.String(), "step takes long"), 2)
+}

@@ -79,6 +79,10 @@ func (c *Conn) leave(b []byte) {
 		c.Close(ErrPendingFull)
 	default:
 		s := c.more()
-		s.pending = append(s.pending[:0], b...) // b may lie in it: append moves correctly
+		// b may lie in pending: append moves it correctly, and nothing has to move
+		// when the handler took none of a message that is still growing.
+		if len(s.pending) != len(b) || &s.pending[0] != &b[0] {
+			s.pending = append(s.pending[:0], b...)
+		}
 	}
 }
