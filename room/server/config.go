@@ -16,7 +16,7 @@ import (
 
 // Config is what a Server is made of. Only Kinds is required.
 type Config struct {
-	// Kinds are the games served; a hello that names none gets the first.
+	// Kinds are the games served. A hello names one of them.
 	Kinds []*game.Kind
 	// Listen is the TCP address, default 127.0.0.1:8080.
 	Listen string
@@ -31,7 +31,8 @@ type Config struct {
 	Loops  int
 	// Grace is how long the seat of a broken connection is kept, default 20 s.
 	Grace time.Duration
-	// Empty is how long a room without people is kept, default 30 s.
+	// Empty is how long a room without people is kept, default 30 s; negative
+	// for ever.
 	Empty time.Duration
 	// MaxRooms bounds the rooms of this process, default 10,000.
 	MaxRooms int
@@ -90,12 +91,7 @@ func (c *Config) validate() error {
 		}
 		seen[k.Name()] = true
 	}
-	setDefault(&c.Listen, "127.0.0.1:8080")
-	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
-	setDefault(&c.Grace, 20*time.Second)
-	setDefault(&c.Empty, 30*time.Second)
-	setDefault(&c.MaxRooms, 10_000)
-	setDefault(&c.ShutdownTimeout, 5*time.Second)
+	c.fillDefaults()
 	if c.Loops < 0 || c.Grace < 0 || c.MaxRooms < 0 || c.ShutdownTimeout < 0 {
 		return errors.New("server: Loops, Grace, MaxRooms and ShutdownTimeout must not be negative")
 	}
@@ -103,6 +99,16 @@ func (c *Config) validate() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// fillDefaults sets what a flag can set too, and ShutdownTimeout.
+func (c *Config) fillDefaults() {
+	setDefault(&c.Listen, "127.0.0.1:8080")
+	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
+	setDefault(&c.Grace, 20*time.Second)
+	setDefault(&c.Empty, 30*time.Second)
+	setDefault(&c.MaxRooms, 10_000)
+	setDefault(&c.ShutdownTimeout, 5*time.Second)
 }
 
 func setDefault[T comparable](v *T, d T) {

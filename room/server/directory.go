@@ -22,6 +22,7 @@ var (
 	errOtherKind = errors.New("this room plays another game")
 	errTooMany   = errors.New("this server holds as many rooms as it may")
 	errFull      = errors.New("the room is full")
+	errUnmade    = errors.New("the room cannot be made")
 	errDraining  = errors.New("the server is shutting down")
 )
 
@@ -35,6 +36,8 @@ func byeCode(err error) wire.Code {
 		return wire.ByeFull
 	case errors.Is(err, errDraining):
 		return wire.ByeShutdown
+	case errors.Is(err, errUnmade):
+		return wire.ByeGameFailed
 	}
 	return wire.ByeRefused
 }
@@ -54,7 +57,7 @@ type directory struct {
 // ask is one search for a room.
 type ask struct {
 	kind     string
-	room     string // empty: any with a free seat
+	room     string // empty: any with a free seat, or any to watch
 	resume   bool   // the seat is there already, if the room is
 	spectate bool
 }
@@ -62,7 +65,7 @@ type ask struct {
 // place finds or makes the room for a and claims a seat there. The caller
 // releases the claim when the room has answered.
 func (d *directory) place(a ask) (*hosted, error) {
-	kind := d.srv.kind(a.kind)
+	kind := d.srv.kinds[a.kind]
 	if kind == nil {
 		return nil, errNoKind
 	}
@@ -85,7 +88,7 @@ func (d *directory) place(a ask) (*hosted, error) {
 func (d *directory) find(kind *game.Kind, a ask) (*hosted, error) {
 	if a.room == "" {
 		for _, h := range d.byKind[kind.Name()] {
-			if h.free() > 0 {
+			if a.spectate || h.free() > 0 {
 				return h, nil
 			}
 		}
@@ -120,28 +123,29 @@ func (d *directory) create(kind *game.Kind, id string) (*hosted, error) {
 		id = newRoomID()
 	}
 	h := &hosted{id: id, srv: d.srv, isolated: kind.Options().Isolated}
-	var err error
-	if h.loop, err = d.srv.loopFor(kind); err != nil {
-		return nil, err
-	}
+	log := d.srv.cfg.Log.With("room", id, "kind", kind.Name())
 	d.epoch = max(d.epoch+1, uint64(d.srv.boot.Unix()))
-	now := loop.Now()
+	var err error
 	h.room, err = room.New(room.Config{
 		ID: id, Kind: kind, Epoch: d.epoch, Params: d.srv.cfg.Params,
 		Phase: d.phase(kind), Grace: d.srv.cfg.Grace, Empty: d.srv.cfg.Empty,
 		Post:   func(topic string, body []byte) { d.srv.post(id, topic, body) },
 		OnWake: h.wake, Clock: loop.Now, Frames: &d.srv.frames,
-		Log: d.srv.cfg.Log.With("room", id, "kind", kind.Name()),
-	}, now)
+		Log: log,
+	}, loop.Now())
 	if err != nil {
-		return nil, err
+		log.Error("a room cannot be made", "err", err) // the game's own failure is not the client's to read
+		return nil, errUnmade
+	}
+	if h.loop, err = d.srv.loopFor(kind); err != nil {
+		log.Error("no loop for a room", "err", err)
+	}
+	if err != nil || !h.loop.Post(func() { h.task = h.loop.Add(h) }) {
+		h.room.Stop(wire.ByeFull, "", 0) // frees what its game holds
+		return nil, errTooMany
 	}
 	d.rooms[id] = h
 	d.byKind[kind.Name()] = append(d.byKind[kind.Name()], h)
-	if !h.loop.Post(func() { h.task = h.loop.Add(h) }) {
-		d.drop(h)
-		return nil, errTooMany
-	}
 	return h, nil
 }
 

@@ -65,11 +65,13 @@ func (h *hosted) add(s *session) {
 	s.conn.Quiet(h.quiet)
 }
 
+// remove forgets a session. One that never arrived may end on another loop,
+// where h.sessions must not be looked at.
 func (h *hosted) remove(s *session) {
-	last := len(h.sessions) - 1
-	if s.slot < 0 || s.slot > last || h.sessions[s.slot] != s {
+	if s.slot < 0 {
 		return
 	}
+	last := len(h.sessions) - 1
 	h.sessions[s.slot] = h.sessions[last]
 	h.sessions[s.slot].slot = s.slot
 	h.sessions[last] = nil

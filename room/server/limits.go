@@ -11,10 +11,13 @@ const (
 	helloTimeout = 5 * time.Second
 	// admitTimeout bounds one call of Config.Admit.
 	admitTimeout = 5 * time.Second
+	// placeTimeout is how long a hello may wait for a room, Admit included.
+	placeTimeout = admitTimeout + time.Second
 	// maxAdmits bounds the calls of Config.Admit under way at a time.
 	maxAdmits = 256
-	// maxMessagesPerSecond is what one connection may send; a player at the
-	// highest tick rate with pings sends a third of it.
+	// maxMessagesPerSecond is what one connection may send, however many share a
+	// WebSocket message; a player at the highest tick rate with pings sends a
+	// third of it.
 	maxMessagesPerSecond = 400
 	// postQueue is the number of posts waiting for Config.Post.
 	postQueue = 1024
@@ -29,12 +32,15 @@ const (
 	retryHint = 2 * time.Second
 	// hungAfter is the silence after which a loop counts as hung.
 	hungAfter = 2 * time.Second
+	// flushPoll is the time between two looks at connections that are to end.
+	flushPoll = 10 * time.Millisecond
 	// retirePoll is the time between two looks at a loop that ends when its
 	// connections are gone.
 	retirePoll = 20 * time.Millisecond
 	// placeTries bounds the rooms tried for one join that named no room.
 	placeTries = 3
-	// readHeaderTimeout and idleTimeout guard the HTTP routes.
-	readHeaderTimeout = 5 * time.Second
-	idleTimeout       = 60 * time.Second
+	// readTimeout, writeTimeout and idleTimeout guard the HTTP routes.
+	readTimeout  = 5 * time.Second
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 60 * time.Second
 )

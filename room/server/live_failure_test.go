@@ -33,7 +33,7 @@ func TestFailingGameEndsItsRoomAlone(t *testing.T) {
 			bob.wantBye(wire.ByeGameFailed)
 			eventually(t, "the room is gone", func() bool { return l.dir.get(name) == nil })
 		}
-		healthy.wantEveryTick(30)
+		healthy.wantNoGap()
 		if log := l.logs.String(); !strings.Contains(log, "boom at the walker") || !strings.Contains(log, "live_rig_test.go") {
 			t.Errorf("no stack in the log:\n%s", log)
 		}

@@ -62,6 +62,7 @@ func TestResumeKeepsTheSeat(t *testing.T) {
 		ann.nc.Close()
 		back := l.again(ann)
 		back.until("the welcome", func() bool { return back.core.Resumed() })
+		back.until("a state", func() bool { return len(back.ticks) > 0 })
 		back.wantEveryTick(3)
 		if x, ok := back.x(seat); back.core.Seat() != seat || x != 3 || !ok {
 			t.Errorf("seat %d at %d after resuming, was %d at 3", back.core.Seat(), x, seat)

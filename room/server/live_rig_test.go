@@ -108,6 +108,7 @@ func (l *logs) String() string {
 // socket.
 type seat struct {
 	t      *testing.T
+	l      *live
 	nc     net.Conn
 	br     io.Reader
 	core   *client.Core
@@ -125,7 +126,7 @@ func (l *live) dial(cfg client.Config) *seat {
 	}
 	l.t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(patience))
-	s := &seat{t: l.t, nc: nc, br: nc, core: client.NewCore(cfg)}
+	s := &seat{t: l.t, l: l, nc: nc, br: nc, core: client.NewCore(cfg)}
 	if br != nil {
 		s.br = io.MultiReader(br, nc)
 	}
@@ -246,12 +247,27 @@ func (s *seat) wantBye(code wire.Code) string {
 func (s *seat) wantEveryTick(n int) {
 	s.t.Helper()
 	s.ticks = s.ticks[:0]
+	if last, ok := s.core.Tick(); ok {
+		s.ticks, n = append(s.ticks, last), n+1
+	}
 	s.until(fmt.Sprintf("%d ticks", n), func() bool { return len(s.ticks) >= n })
 	for i := 1; i < len(s.ticks); i++ {
 		if s.ticks[i] != s.ticks[i-1]+1 {
 			s.t.Errorf("tick %d after %d", s.ticks[i], s.ticks[i-1])
 		}
 	}
+}
+
+// wantNoGap catches up with the newest tick of the seat's room and expects every
+// tick since the last look, none missing: what came meanwhile waits in the
+// socket.
+func (s *seat) wantNoGap() {
+	s.t.Helper()
+	now := s.l.dir.get(s.core.Room()).room.Info().Tick
+	last, _ := s.core.Tick()
+	n := max(int(now)-int(last), 5)
+	s.wantEveryTick(n)
+	s.t.Logf("%d ticks in a row", n)
 }
 
 // x is where the walker of a seat is, as s sees it.
@@ -271,6 +287,16 @@ func (l *live) players(room string) int {
 		if room == "" || i.ID == room {
 			n += i.Players
 		}
+	}
+	return n
+}
+
+// conns is the number of open connections.
+func (l *live) conns() (n int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, r := range l.loopStatsNow(ctx) {
+		n += int64(r.loop.Conns)
 	}
 	return n
 }

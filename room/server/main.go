@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,10 +27,15 @@ func Main(kinds ...*game.Kind) {
 }
 
 // Exec is Main with everything given: cfg is what the flags in args are laid
-// over. It returns the exit code.
+// over, and what their defaults are. A cfg.Log is kept, whatever the flags say of
+// logs. It returns the exit code.
 func Exec(cfg Config, args []string, stdout, stderr io.Writer) int {
 	var c commands
-	p, err := kong.New(&c, kong.Name("roomd"), kong.Writers(stdout, stderr), kong.UsageOnError(),
+	cfg.fillDefaults()
+	p, err := kong.New(&c, kong.Name("roomd"), kong.Writers(stdout, stderr), kong.UsageOnError(), kong.Vars{
+		"listen": cfg.Listen, "engine": cfg.Engine.String(), "loops": strconv.Itoa(cfg.Loops),
+		"grace": cfg.Grace.String(), "empty": cfg.Empty.String(), "rooms": strconv.Itoa(cfg.MaxRooms),
+	},
 		kong.Description("Serve multiplayer game rooms to browsers and other clients."))
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -53,13 +60,13 @@ type commands struct {
 }
 
 type serveCmd struct {
-	Listen   string            `default:"127.0.0.1:8080" help:"Address to listen on."`
+	Listen   string            `default:"${listen}" help:"Address to listen on."`
 	Origins  []string          `name:"origin" placeholder:"URL" help:"Web origin that may connect beside this server's own; * for all."`
-	Engine   string            `enum:"auto,epoll,std" default:"auto" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
-	Loops    int               `default:"0" help:"Event loops; 0 for one each processor."`
-	Grace    time.Duration     `default:"20s" help:"How long a lost connection's seat is kept."`
-	Empty    time.Duration     `default:"30s" help:"How long a room without people is kept."`
-	MaxRooms int               `default:"10000" help:"Rooms at a time."`
+	Engine   string            `enum:"auto,epoll,std" default:"${engine}" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
+	Loops    int               `default:"${loops}" help:"Event loops; 0 for one each processor."`
+	Grace    time.Duration     `default:"${grace}" help:"How long a lost connection's seat is kept."`
+	Empty    time.Duration     `default:"${empty}" help:"How long a room without people is kept."`
+	MaxRooms int               `default:"${rooms}" help:"Rooms at a time."`
 	Params   map[string]string `name:"param" placeholder:"KEY=VALUE" help:"Parameter for every room."`
 	Log      string            `enum:"text,json" default:"text" help:"Log format: text or json."`
 	LogLevel slog.Level        `default:"INFO" help:"Least level logged: debug, info, warn or error."`
@@ -70,10 +77,17 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	cfg.Listen, cfg.Loops, cfg.Grace, cfg.Empty, cfg.MaxRooms = c.Listen, c.Loops, c.Grace, c.Empty, c.MaxRooms
 	cfg.Origins = append(cfg.Origins, c.Origins...)
 	if len(c.Params) > 0 {
-		cfg.Params = c.Params
+		params := maps.Clone(cfg.Params)
+		if params == nil {
+			params = game.Params{}
+		}
+		maps.Copy(params, c.Params)
+		cfg.Params = params
 	}
 	cfg.Engine = map[string]loop.Engine{"auto": loop.EngineAuto, "epoll": loop.EngineEpoll, "std": loop.EngineStd}[c.Engine]
-	cfg.Log = newLogger(c.Log, c.LogLevel, o.err)
+	if cfg.Log == nil {
+		cfg.Log = newLogger(c.Log, c.LogLevel, o.err)
+	}
 	srv, err := New(*cfg)
 	if err != nil {
 		return err

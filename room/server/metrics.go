@@ -29,8 +29,7 @@ func (s *Server) loopStatsNow(ctx context.Context) []loopReading {
 	answers := make(chan loopReading, len(loops))
 	asked := 0
 	for _, l := range loops {
-		gone := s.stats.forLoop(l)
-		if l.Post(func() { answers <- readLoop(l, gone, on[l]) }) {
+		if l.Post(func() { answers <- s.readLoop(l, on[l]) }) {
 			asked++
 		}
 	}
@@ -48,8 +47,8 @@ func (s *Server) loopStatsNow(ctx context.Context) []loopReading {
 
 // readLoop runs on the loop. A room that ended since the list was made is in
 // gone already.
-func readLoop(l *loop.Loop, gone *loopStats, rooms []*hosted) loopReading {
-	r := loopReading{loop: l.Stats(), rooms: gone.gone}
+func (s *Server) readLoop(l *loop.Loop, rooms []*hosted) loopReading {
+	r := loopReading{loop: l.Stats(), rooms: s.stats.gone(l)}
 	for _, h := range rooms {
 		if !h.room.Ended() {
 			st := h.room.Stats()
@@ -88,6 +87,10 @@ type emitter struct{ ch chan<- prometheus.Metric }
 
 func (m emitter) counter(name, help string, v uint64) {
 	m.ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("roomd_"+name, help, nil, nil), prometheus.CounterValue, float64(v))
+}
+
+func (m emitter) seconds(name, help string, d time.Duration) {
+	m.ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("roomd_"+name, help, nil, nil), prometheus.CounterValue, d.Seconds())
 }
 
 func (m emitter) labelled(name, help, label, value string, v uint64) {
@@ -148,7 +151,7 @@ func roomMetrics(m emitter, s *room.Stats) {
 	m.counter("ticks_total", "Ticks made.", s.Ticks)
 	m.counter("ticks_skipped_total", "Ticks not made since their room was too late.", s.TicksSkipped)
 	m.counter("wakes_total", "Times a sleeping room woke.", s.Wakes)
-	m.gauge("step_seconds_total", "Time spent in Step.", s.StepTime.Seconds())
+	m.seconds("step_seconds_total", "Time spent in Step.", s.StepTime)
 	m.gauge("step_max_seconds", "The longest Step.", s.StepMax.Seconds())
 	m.counter("steps_slow_total", "Steps of a millisecond and more.", s.StepsSlow)
 	m.counter("joins_total", "Players who joined.", s.Joins)

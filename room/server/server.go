@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -74,11 +75,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.http = &http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		Handler: s.routes(), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	for id := range cfg.Loops {
 		l, err := loop.New(s.loopConfig(id))
 		if err != nil {
+			s.stopLoops()
 			return nil, fmt.Errorf("server: %w", err)
 		}
 		s.loops = append(s.loops, l)
@@ -123,11 +126,19 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		s.drain()
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
+	if err == nil {
+		s.drain(end)
 	}
 	s.stopLoops() // games post until their loops end
 	stopPosts()
-	<-posts
+	select {
+	case <-posts:
+	case <-end.Done():
+		s.cfg.Log.Error("posts lost: Config.Post does not return", "waiting", len(s.posts))
+	}
 	return err
 }
 
@@ -170,30 +181,36 @@ func (s *Server) stopLoops() {
 	s.wg.Wait()
 }
 
-// drain tells everybody and waits until their sockets are flushed, at most
-// ShutdownTimeout.
-func (s *Server) drain() {
-	deadline := time.Now().Add(s.cfg.ShutdownTimeout)
+// drain tells everybody and waits until their sockets are flushed, for most of
+// the time until end: some is left to Config.Post. The routes answer meanwhile,
+// so that load balancers see that the server is not ready.
+func (s *Server) drain(end context.Context) {
 	rooms := s.dir.drain()
 	s.cfg.Log.Info("shutting down", "rooms", len(rooms))
+	on := map[*loop.Loop][]*hosted{} // one function each: a mailbox is smaller than MaxRooms
 	for _, h := range rooms {
-		h.loop.Post(func() {
-			h.room.Stop(wire.ByeShutdown, "the server is shutting down", retryHint)
-			h.wake()
+		on[h.loop] = append(on[h.loop], h)
+	}
+	for l, list := range on {
+		l.Post(func() {
+			for _, h := range list {
+				h.room.Stop(wire.ByeShutdown, "the server is shutting down", retryHint)
+				h.wake()
+			}
 		})
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	ctx, cancel := context.WithTimeout(end, s.cfg.ShutdownTimeout*3/4)
 	defer cancel()
+	s.awaitFlush(ctx)
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}
-	s.awaitFlush(ctx)
 }
 
 // awaitFlush polls, since a closing connection waits for its peer's close
 // frame and nobody else is told of it.
 func (s *Server) awaitFlush(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(flushPoll)
 	defer tick.Stop()
 	for {
 		open := 0
@@ -210,13 +227,6 @@ func (s *Server) awaitFlush(ctx context.Context) {
 			return
 		}
 	}
-}
-
-func (s *Server) kind(name string) *game.Kind {
-	if name == "" {
-		return s.cfg.Kinds[0]
-	}
-	return s.kinds[name]
 }
 
 // loopFor is the loop for a new room: the shared loop with the fewest, or one

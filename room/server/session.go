@@ -59,10 +59,13 @@ func (s *Server) open(c *ws.Conn, req *ws.Request) (ws.Handler, error) {
 	return ses, nil
 }
 
-// Timer implements ws.Handler: no hello came in time.
+// Timer implements ws.Handler: no hello came in time, or no answer to one.
 func (s *session) Timer(*ws.Conn, time.Duration) {
-	if s.stage == waiting {
+	switch s.stage {
+	case waiting:
 		s.Bye(wire.ByeTimeout, "no hello in time", 0)
+	case placing:
+		s.Bye(wire.ByeTimeout, "the join took too long", retryHint)
 	}
 }
 
@@ -106,11 +109,7 @@ func (s *session) Message(_ *ws.Conn, binary bool, b []byte) {
 		return
 	}
 	now := loop.Now()
-	if now-s.window >= time.Second {
-		s.window, s.count = now, 0
-	}
-	if s.count++; s.count > maxMessagesPerSecond {
-		s.Bye(wire.ByeTooFast, "too many messages", retryHint)
+	if !s.allow(now) {
 		return
 	}
 	if err := s.read(now, b); err != nil {
@@ -119,11 +118,25 @@ func (s *session) Message(_ *ws.Conn, binary bool, b []byte) {
 	}
 }
 
+// allow counts a message and ends a session that sends too many.
+func (s *session) allow(now time.Duration) bool {
+	if now-s.window >= time.Second {
+		s.window, s.count = now, 0
+	}
+	if s.count++; s.count > maxMessagesPerSecond {
+		s.Bye(wire.ByeTooFast, "too many messages", retryHint)
+		return false
+	}
+	return true
+}
+
 // read walks the messages of one WebSocket message (PROTOCOL.md section 3).
+// Each counts, as if it had come alone: thousands of pings fit into one, and
+// each costs a write.
 func (s *session) read(now time.Duration, b []byte) error {
 	m := wire.ReadMessages(b)
-	for m.Next() {
-		if s.stage == closed {
+	for n := 0; m.Next(); n++ {
+		if s.stage == closed || n > 0 && !s.allow(now) {
 			return nil
 		}
 		if err := s.dispatch(now, &m); err != nil {
@@ -180,7 +193,7 @@ func (s *session) dispatch(now time.Duration, m *wire.Messages) error {
 // greet checks the hello and sends the session on its way to a room.
 func (s *session) greet(h wire.Hello) {
 	s.hello, s.stage = h, placing
-	s.conn.SetTimer(0)
+	s.conn.SetTimer(loop.Now() + placeTimeout)
 	switch {
 	case h.Proto != wire.ProtocolVersion:
 		s.Bye(wire.ByeVersion, "this server speaks protocol version 1", 0)
@@ -210,8 +223,7 @@ func (s *session) askAdmit() {
 		defer cancel()
 		a, err := s.srv.cfg.Admit(ctx, req)
 		<-s.srv.admits
-		// A full mailbox means a loop that no longer runs: the connection ends with it.
-		l.Post(func() { s.admitted(a, err) })
+		l.Post(func() { s.admitted(a, err) }) // if the mailbox is full, Timer ends the session
 	}()
 }
 
@@ -274,6 +286,7 @@ func (s *session) arrive(*ws.Conn) {
 		req.Resume = &room.Resume{Seat: t.Seat, Secret: t.Secret, Epoch: s.hello.Epoch, Tick: game.Tick(s.hello.Tick)}
 	}
 	s.stage = playing
+	s.conn.SetTimer(0)
 	s.host.add(s)
 	s.viewer = s.host.room.Join(req, s)
 	s.hello = wire.Hello{}

@@ -46,6 +46,17 @@ func (t *statsTable) retire(l *loop.Loop) {
 	}
 }
 
+// gone is what rooms that ended on l have counted. It runs on l, and keeps
+// nothing for a loop that retired.
+func (t *statsTable) gone(l *loop.Loop) room.Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.by[l]; s != nil {
+		return s.gone
+	}
+	return room.Stats{}
+}
+
 func (t *statsTable) ofRetired() room.Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomd/roomd/game"
+)
+
+func TestConfigIsChecked(t *testing.T) {
+	untagged := game.Define("odd name!", game.Options{}, newWalk(false))
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		want string
+	}{
+		{"no kinds", Config{}, "no kind"},
+		{"one name twice", Config{Kinds: []*game.Kind{walkers, walkers}}, `two kinds are named "walkers"`},
+		{"a kind with a mistake", Config{Kinds: []*game.Kind{untagged}}, "odd name!"},
+		{"negative loops", Config{Kinds: []*game.Kind{walkers}, Loops: -1}, "negative"},
+		{"negative grace", Config{Kinds: []*game.Kind{walkers}, Grace: -1}, "negative"},
+	} {
+		if _, err := New(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
+		}
+	}
+}
+
+// TestFlagsAreLaidOverTheConfig runs Exec up to the port that it cannot have.
+func TestFlagsAreLaidOverTheConfig(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		args []string
+		code int
+		want string
+	}{
+		{"the program's own address", Config{Listen: "127.0.0.1:port"}, nil, 1, "127.0.0.1:port"},
+		{"a flag's address", Config{Listen: "127.0.0.1:port"}, []string{"serve", "--listen", "127.0.0.1:other"}, 1, "127.0.0.1:other"},
+		{"the program's own grace", Config{Grace: -time.Second}, nil, 1, "negative"},
+		{"an unknown flag", Config{}, []string{"--frobnicate"}, 2, "--frobnicate"},
+		{"an unknown engine", Config{}, []string{"--engine", "steam"}, 2, "steam"},
+	} {
+		var out, errs bytes.Buffer
+		c.cfg.Kinds = []*game.Kind{walkers}
+		if code := Exec(c.cfg, c.args, &out, &errs); code != c.code || !strings.Contains(errs.String(), c.want) {
+			t.Errorf("%s: exit code %d, want %d, with %q in %q", c.name, code, c.code, c.want, errs.String())
+		}
+	}
+}
