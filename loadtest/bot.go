@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math/rand/v2"
 	"time"
 
@@ -31,7 +30,6 @@ type swarm struct {
 	bots       []*bot
 	schemas    map[uint64]*game.Schema
 	rooms      map[string]roomState
-	seed       maphash.Seed
 	measure    bool
 	ready      int // bots that have had a state
 	lost       int
@@ -47,7 +45,7 @@ type swarm struct {
 // roomState is the newest state that any decoding bot of a room has seen.
 type roomState struct {
 	tick game.Tick
-	hash uint64
+	hash uint32
 }
 
 // bot is one player. Most bots only count what they get; those with decode set
@@ -186,6 +184,8 @@ func (b *bot) message(m *wire.Messages) error {
 		}
 	case wire.KindKeyframe, wire.KindDelta:
 		return b.frameOfState(m.Kind(), r, n)
+	case wire.KindCheck:
+		return b.checked(r, n)
 	}
 	return nil
 }
@@ -219,27 +219,39 @@ func (b *bot) frameOfState(kind wire.Kind, r *wire.Reader, n int) error {
 		if err != nil {
 			return err
 		}
-		b.state.Clear()
-		b.tick, b.holds = k.Tick, true
-		n = elems
-	} else {
-		back, elems, err := wire.ReadDelta(r, n)
-		if err != nil {
-			return err
+		if k.Part == 0 {
+			b.state.Clear()
 		}
-		if !b.holds {
-			return errors.New("a delta before the first keyframe")
-		}
-		b.tick += back
-		n = elems
+		b.tick, b.holds = k.Tick, k.Last
+		return b.state.Apply(r, elems)
 	}
-	if err := b.state.Apply(r, n); err != nil {
+	back, elems, err := wire.ReadDelta(r, n)
+	if err != nil {
 		return err
 	}
-	if b.swarm.measure {
+	if !b.holds {
+		return errors.New("a delta before the first keyframe")
+	}
+	if back == wire.Predicted {
+		b.tick++
+		err = b.state.ApplyPredicted(r, elems)
+	} else {
+		b.tick += back
+		err = b.state.Apply(r, elems)
+	}
+	if err == nil && b.swarm.measure {
 		b.check()
 	}
-	return nil
+	return err
+}
+
+// checked compares the state with the server's own hash of it.
+func (b *bot) checked(r *wire.Reader, n int) error {
+	hash, err := wire.ReadCheck(r, n)
+	if err == nil && b.decode && b.swarm.measure && hash != b.state.Hash() {
+		b.swarm.wrong++
+	}
+	return err
 }
 
 // acked times the inputs that the state to come is the first to hold.
@@ -276,18 +288,8 @@ func (b *bot) check() {
 	if !b.ownRow() {
 		s.wrong++
 	}
-	var h maphash.Hash
-	h.SetSeed(s.seed)
-	for t := range b.schema.Tables {
-		for row, lanes := range b.state.Rows(t) {
-			maphash.WriteComparable(&h, row)
-			for _, v := range lanes {
-				maphash.WriteComparable(&h, v)
-			}
-		}
-	}
 	known := s.rooms[b.room]
-	switch sum := h.Sum64(); {
+	switch sum := b.state.Hash(); {
 	case known.tick == b.tick && known.hash != sum:
 		s.wrong++
 	case b.tick > known.tick:

@@ -21,6 +21,7 @@ import (
 
 type cli struct {
 	Play  playCmd  `cmd:"" default:"withargs" help:"Bots play in rooms (the default)."`
+	Wire  wireCmd  `cmd:"" help:"Bytes and time of the wire format, on two fixed worlds."`
 	Serve serveCmd `cmd:"" hidden:"" help:"Be the server of a play run."`
 }
 

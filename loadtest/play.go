@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"os"
 	"os/signal"
 	"time"
@@ -89,7 +88,7 @@ func (r *run) play(ctx context.Context) (*playReport, error) {
 	defer func() { r.loop.Stop(); <-ended }()
 	r.swarm = &swarm{
 		addr: r.target.addr, kind: r.cmd.Kind, schemas: map[uint64]*game.Schema{},
-		rooms: map[string]roomState{}, seed: maphash.MakeSeed(),
+		rooms:   map[string]roomState{},
 		latency: func(d time.Duration) { r.hist.RecordValue(max(d.Microseconds(), 1)) },
 	}
 	start, err := r.target.metrics()

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"hash/maphash"
 	"math"
 	"os"
 	"slices"
@@ -73,7 +72,7 @@ func wantKeys(t *testing.T, rep *playReport) {
 // Bots that see different rows in the same tick, or not their own newest input,
 // are counted as wrong.
 func TestWrongStatesAreFound(t *testing.T) {
-	s := &swarm{rooms: map[string]roomState{"r": {tick: 7, hash: 1}}, seed: maphash.MakeSeed()}
+	s := &swarm{rooms: map[string]roomState{"r": {tick: 7, hash: 1}}}
 	schema, err := crowd.Kind.Schema()
 	if err != nil {
 		t.Fatal(err)

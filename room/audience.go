@@ -10,8 +10,8 @@ import (
 )
 
 // audience is the half of a room that tells: the history ring, the viewers, and
-// the frames of the tick. Viewers who hold the same and may see the same are a
-// group, for which one frame is encoded.
+// the frames of the tick. Viewers who hold the same, in the same way, and may see
+// the same are a group, for which one frame is encoded.
 type audience struct {
 	ring     *delta.Ring
 	enc      *delta.Encoder
@@ -20,6 +20,8 @@ type audience struct {
 	capacity int        // of ring
 	fleet    game.Tick  // FleetFor in ticks
 	spectate game.Teams // what spectators are in
+	partSize int        // of a keyframe, in bytes
+	check    game.Tick  // every so many ticks viewers are told a hash; 0: never
 
 	viewers    []*Viewer // in order of joining
 	spectators int       // of them, those here without a seat
@@ -31,6 +33,8 @@ type audience struct {
 	now     time.Duration
 	groups  []group
 	index   map[groupKey]int // into groups
+	hashes  []teamHash
+	body    []byte // of a part of a keyframe
 	private *wire.Frame
 	// toOne is the newest tick with an event for one player alone.
 	toOne game.Tick
@@ -41,14 +45,22 @@ type groupKey struct {
 	teams, baseTeams game.Teams
 	base             game.Tick // events up to it are known
 	based            bool      // a delta from base, else a keyframe
+	predicted        bool      // from base and the two entries before
 }
 
 // group is the viewers of one key and their frame.
 type group struct {
 	key   groupKey
-	base  *game.Entry // nil for a keyframe
+	base  *game.Entry   // nil for a keyframe
+	parts []*wire.Frame // of a keyframe, but for the last
 	frame *wire.Frame
 	state int // length of the frame's state message, events follow it
+}
+
+// teamHash is the hash of what some teams see of the newest entry.
+type teamHash struct {
+	teams game.Teams
+	hash  uint32
 }
 
 // teams is what a viewer is in at an entry.
@@ -77,7 +89,7 @@ func (a *audience) restore(v *Viewer, req *Resume, epoch uint64, since game.Tick
 func (a *audience) commit(e *game.Entry) {
 	if old := a.ring.Oldest(); a.behind > 0 && a.ring.Len() == a.capacity {
 		for _, v := range a.viewers {
-			if v.based && v.base < old.Tick && !v.lost {
+			if v.base != 0 && v.base < old.Tick && !v.lost {
 				v.lost = hearsLasting(old, v.seat, a.teams(e, v.seat))
 			}
 		}
@@ -115,70 +127,98 @@ func (a *audience) broadcast(now time.Duration) {
 	}
 	a.private.Release()
 	for i := range a.groups {
-		a.groups[i].frame.Release()
+		a.groups[i].release()
 		a.groups[i] = group{}
 	}
-	a.groups = a.groups[:0]
+	a.groups, a.hashes = a.groups[:0], a.hashes[:0]
 	clear(a.index)
 	a.entry, a.private = nil, nil
 }
 
 // serve offers one viewer its frames.
 func (a *audience) serve(v *Viewer) {
-	if v.lost {
+	if !v.lost && v.transfer != nil && !a.proceed(v) {
+		a.refused(v)
+		return
+	}
+	switch {
+	case v.gone || v.based && v.base == a.entry.Tick:
+		return
+	case v.lost:
 		v.bye(wire.ByeSlow, "", retrySoon)
 		return
 	}
 	teams := a.teams(a.entry, v.seat)
 	g := a.group(a.key(v, teams))
-	private := a.self(v, g, teams)
+	if g.base == nil {
+		a.transfer(v, g)
+		if !a.proceed(v) {
+			a.refused(v)
+		}
+		return
+	}
+	private := a.self(v, offer{entry: a.entry, base: g.base, baseTeams: g.key.baseTeams, heard: g.key.base})
 	ok := v.peer.Offer(private, g.frame)
 	switch {
 	case v.gone:
 	case ok:
-		a.taken(v, g, teams)
+		a.unpin(v)
+		a.taken(v, a.entry, teams)
 	default:
-		a.behind++
-		a.stats.FramesRefused++
-		if a.now-v.took >= SlowLimit {
-			a.stats.Slow++
-			v.bye(wire.ByeSlow, "", retrySoon)
-		}
+		a.refused(v)
 	}
 }
 
+// key is the group of a viewer who is not being sent a keyframe.
 func (a *audience) key(v *Viewer, teams game.Teams) groupKey {
 	switch {
-	case !v.based:
+	case v.base == 0:
 		// From nothing: what happened before this tick is not told.
 		return groupKey{teams: teams, base: a.entry.Tick - 1}
-	case v.resync && (v.resynced == 0 || a.now-v.resynced >= resyncEvery):
+	case !v.based, v.resync && (v.resynced == 0 || a.now-v.resynced >= resyncEvery):
 		return groupKey{teams: teams, base: v.base}
 	}
-	return groupKey{teams: teams, baseTeams: v.baseTeams, base: v.base, based: true}
+	return groupKey{
+		teams: teams, baseTeams: v.baseTeams, base: v.base, based: true,
+		predicted: v.run >= predictRun && v.baseTeams == teams && v.base+1 == a.entry.Tick,
+	}
 }
 
-// taken notes that the viewer now holds the newest entry and has been told all
-// that g and its private frame said.
-func (a *audience) taken(v *Viewer, g *group, teams game.Teams) {
+// taken notes that the viewer now holds the entry and has been told all that the
+// frames for it said.
+func (a *audience) taken(v *Viewer, entry *game.Entry, teams game.Teams) {
 	a.stats.FramesTaken++
+	if v.based && v.base+1 == entry.Tick && v.baseTeams == teams {
+		v.run = min(v.run+1, predictRun)
+	} else {
+		v.run = 1
+	}
+	v.took = a.now
+	v.base, v.based, v.baseTeams = entry.Tick, true, teams
+	v.told = v.offered
+}
+
+// refused notes that the viewer's connection is full.
+func (a *audience) refused(v *Viewer) {
+	if v.gone {
+		return
+	}
+	a.behind++
+	a.stats.FramesRefused++
+	if v.pinned != nil && a.now-v.pinnedAt >= PinFor {
+		a.unpin(v)
+	}
+	if a.now-v.took >= SlowLimit {
+		a.stats.Slow++
+		v.bye(wire.ByeSlow, "", retrySoon)
+	}
+}
+
+func (a *audience) unpin(v *Viewer) {
 	if v.pinned != nil {
 		a.ring.Unpin(v.pinned)
 		v.pinned = nil
 	}
-	v.took = a.now
-	v.base, v.based, v.baseTeams = a.entry.Tick, true, teams
-	if g.base == nil {
-		a.stats.Keyframes++
-		if v.resync {
-			v.resync, v.resynced = false, max(a.now, 1)
-		}
-		// A keyframe may be under way for longer than the ring remembers.
-		if a.ring.Pin(a.entry) {
-			v.pinned = a.entry
-		}
-	}
-	v.told = v.offered
 }
 
 func (a *audience) admit(v *Viewer) {
@@ -190,10 +230,9 @@ func (a *audience) admit(v *Viewer) {
 
 // forget is for a viewer that is gone: it is taken out by sweep.
 func (a *audience) forget(v *Viewer) {
-	if v.pinned != nil {
-		a.ring.Unpin(v.pinned)
-		v.pinned = nil
-	}
+	a.unpin(v)
+	v.transfer.release()
+	v.transfer = nil
 	if !v.joined {
 		return
 	}

@@ -1,7 +1,10 @@
 package room
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,8 +149,127 @@ func TestStragglersShareGroups(t *testing.T) {
 	expect(t, "two bases, two deltas", s.Stats().Encodes-before.Encodes, 2)
 	expect(t, "taken", s.Stats().FramesTaken-before.FramesTaken, 1000)
 	before = s.Stats()
+	s.tick(2)
+	expect(t, "who missed a frame is told without prediction", s.Stats().Encodes-before.Encodes, 4)
+	before = s.Stats()
 	s.tick(1)
 	expect(t, "one group again", s.Stats().Encodes-before.Encodes, 1)
+}
+
+func TestPredictionNeedsARun(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann := s.spectate("ann")
+	s.tick(3)
+	expect(t, "after a keyframe and two deltas", ann.predicted, 0)
+	s.tick(3)
+	expect(t, "then", ann.predicted, 3)
+	ann.closed = true
+	s.tick(1)
+	ann.closed = false
+	s.tick(3)
+	expect(t, "after a skipped tick", ann.predicted, 3)
+	s.tick(1)
+	expect(t, "three states later", ann.predicted, 4)
+	ann.v.Resync(wire.Resync{})
+	s.tick(3)
+	expect(t, "after a keyframe", ann.predicted, 4)
+	s.tick(1)
+	expect(t, "three states later", ann.predicted, 5)
+}
+
+func TestTeamChangeEndsARun(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann := s.join("ann")
+	s.tick(5)
+	expect(t, "predicted", ann.predicted, 2)
+	s.h.step = func(g *court, now game.Tick) { g.w.SetTeam(1, game.Team(1)); s.h.step = nil }
+	s.tick(3)
+	expect(t, "predicted after the change", ann.predicted, 2)
+	s.tick(1)
+	expect(t, "three states later", ann.predicted, 3)
+}
+
+func TestKeyframeInParts(t *testing.T) {
+	s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+	s.aud.partSize = keyframeHead + 40
+	s.h.step = func(g *court, now game.Tick) {
+		for i := range 30 {
+			g.units.Add(unit{X: int32(i) * 1000})
+		}
+		s.h.step = nil
+	}
+	ann := s.join("ann")
+	s.tick(2)
+	_, parts := ann.states()
+	if parts < 3 {
+		t.Fatalf("%d parts", parts)
+	}
+	bob, eve := s.join("bob"), s.join("eve")
+	bob.limit = 1 // a part each tick, for longer than the ring remembers
+	before := s.Stats()
+	s.tick(parts)
+	expect(t, "keyframes made for both", s.Stats().Keyframes-before.Keyframes, 2)
+	if d, k := eve.states(); d != parts-1 || k != parts {
+		t.Fatalf("eve took %d deltas and %d parts", d, k)
+	}
+	if d, k := bob.states(); d != 0 || k != parts {
+		t.Fatalf("bob took %d deltas and %d parts", d, k)
+	}
+	s.tick(1)
+	expect(t, "a delta from the keyframe", bob.backs[0], game.Tick(parts))
+	expect(t, "unpinned", bob.v.pinned == nil, true)
+}
+
+func TestKeyframeStopsWithItsViewer(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	s.aud.partSize = 1
+	s.join("ann")
+	s.tick(1)
+	bob := s.join("bob")
+	bob.limit = 1
+	s.tick(1)
+	expect(t, "under way", bob.v.transfer != nil && bob.v.pinned != nil, true)
+	v := bob.v
+	bob.v.Detach()
+	expect(t, "let go", v.transfer == nil && v.pinned == nil, true)
+	s.tick(2)
+	again := s.resume(bob)
+	s.tick(2)
+	expect(t, "whole again", again.parts, 0)
+}
+
+func TestPinsEnd(t *testing.T) {
+	s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+	s.tick(1)
+	bob := s.join("bob")
+	s.tick(1)
+	bob.closed = true
+	s.advance(PinFor / 2)
+	expect(t, "pinned", bob.v.pinned != nil, true)
+	s.advance(PinFor)
+	expect(t, "pinned for too long", bob.v.pinned == nil, true)
+}
+
+// A client that finds its state wrong is sent another one, and it is counted and
+// logged.
+func TestWrongHash(t *testing.T) {
+	var log bytes.Buffer
+	s := newStage(t, game.Options{}, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	ann := s.join("ann")
+	s.tick(int(s.clock.rate) + 1)
+	if ann.checks < 1 {
+		t.Fatal("no hash in a second")
+	}
+	ann.v.Resync(wire.Resync{Tick: ann.tick, Reason: wire.ResyncHash, Hash: 0xabc, Hashed: true})
+	ann.v.Resync(wire.Resync{Tick: ann.tick, Reason: wire.ResyncHash, Hash: 0xabc, Hashed: true})
+	s.tick(1)
+	expect(t, "counted", s.Stats().WrongHashes, 1)
+	_, keyframes := ann.states()
+	expect(t, "keyframes", keyframes, 2)
+	want := fmt.Sprintf("seat=1 tick=%d hash=00000abc want=", ann.tick-1)
+	if !strings.Contains(log.String(), want) {
+		t.Fatalf("logged %q, want %q", log.String(), want)
+	}
 }
 
 func TestKeyframesOfOneTickAreMadeOnce(t *testing.T) {
@@ -157,8 +279,8 @@ func TestKeyframesOfOneTickAreMadeOnce(t *testing.T) {
 	b.closed = true
 	s.tick(2)
 	b.closed = false
-	a.v.Resync(5)
-	b.v.Resync(3)
+	a.v.Resync(wire.Resync{Tick: 5})
+	b.v.Resync(wire.Resync{Tick: 3})
 	s.spectate("c")
 	before := s.Stats().Encodes
 	s.tick(1)
@@ -173,10 +295,10 @@ func TestResync(t *testing.T) {
 	s.tick(2)
 	ann.shared.Clear() // lost what it held
 	ann.own.Clear()
-	ann.v.Resync(1)
+	ann.v.Resync(wire.Resync{Tick: 1})
 	s.tick(1)
 	s.expectStates(ann, 1, 2)
-	ann.v.Resync(1)
+	ann.v.Resync(wire.Resync{Tick: 1})
 	s.tick(rate - 1)
 	s.expectStates(ann, rate, 2) // at most one a second
 	s.tick(1)

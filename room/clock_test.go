@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/wire"
 )
 
 const ms = time.Millisecond
@@ -120,7 +121,7 @@ func TestSleepingRoomWakesAtOnce(t *testing.T) {
 		"leave":  func(s *stage, ann *peer) { ann.v.Leave() },
 		"detach": func(s *stage, ann *peer) { ann.v.Detach() },
 		"mail":   func(s *stage, ann *peer) { s.Mail("topic", nil) },
-		"resync": func(s *stage, ann *peer) { ann.v.Resync(1) },
+		"resync": func(s *stage, ann *peer) { ann.v.Resync(wire.Resync{Tick: 1}) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := sleeper(t, 0, nil)

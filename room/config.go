@@ -33,6 +33,9 @@ type Config struct {
 	Grace time.Duration
 	// History is the age up to which a viewer's base is still of use; 0 is 2 s.
 	History time.Duration
+	// CheckEvery is the time between hashes that tell viewers whether they hold
+	// what they should; 0 is 1 s, negative never.
+	CheckEvery time.Duration
 	// Empty is how long the room lives without players and spectators; 0 is
 	// 30 s, negative for ever.
 	Empty time.Duration
@@ -61,6 +64,7 @@ const (
 	defaultGrace   = 20 * time.Second
 	defaultHistory = 2 * time.Second
 	defaultEmpty   = 30 * time.Second
+	defaultCheck   = time.Second
 	defaultCatchUp = 3
 	// maxHistory bounds the memory of the ring.
 	maxHistory = time.Minute
@@ -80,6 +84,7 @@ func (c *Config) validate() error {
 	setDefault(&c.Grace, defaultGrace)
 	setDefault(&c.History, defaultHistory)
 	setDefault(&c.Empty, defaultEmpty)
+	setDefault(&c.CheckEvery, defaultCheck)
 	setDefault(&c.CatchUp, defaultCatchUp)
 	c.CatchUp = max(c.CatchUp, 0)
 	if c.Rand == nil {

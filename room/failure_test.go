@@ -71,7 +71,7 @@ func after(t *testing.T, s *stage, p *peer) {
 	s.Advance(s.now)
 	p.v.Detach()
 	p.v.Leave()
-	p.v.Resync(1)
+	p.v.Resync(wire.Resync{Tick: 1})
 	if err := p.v.Input(s.now, wire.Input{DSeq: 1}); err != nil {
 		t.Error(err)
 	}

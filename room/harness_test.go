@@ -172,11 +172,22 @@ type stage struct {
 	peers  []*peer
 	posted []string
 	woken  int
+	tape   *tape
+	number uint16          // of the newest client
+	left   []game.ID[unit] // what players owned who left
 }
 
 const rate = 20 // ticks per second of the tests, 50 ms each
 
 func newStage(t *testing.T, o game.Options, edit func(*Config)) *stage {
+	t.Helper()
+	s := openStage(t, o, edit)
+	t.Cleanup(func() { s.Stop(wire.ByeShutdown, "", 0) })
+	return s
+}
+
+// openStage leaves it to the caller to stop the room.
+func openStage(t *testing.T, o game.Options, edit func(*Config)) *stage {
 	t.Helper()
 	if o.TickRate == 0 {
 		o.TickRate = rate
@@ -195,8 +206,13 @@ func newStage(t *testing.T, o game.Options, edit func(*Config)) *stage {
 	if s.Room, err = New(cfg, s.now); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Stop(wire.ByeShutdown, "", 0) })
 	return s
+}
+
+// fatalf names the room, which for a random schedule is its seed.
+func (s *stage) fatalf(format string, args ...any) {
+	s.t.Helper()
+	s.t.Fatalf("room %s: %s", s.cfg.ID, fmt.Sprintf(format, args...))
 }
 
 // tick makes n ticks in time and checks after each that every viewer which took
@@ -223,22 +239,45 @@ func (s *stage) check() {
 	s.t.Helper()
 	e := s.Entry()
 	for _, p := range s.peers {
-		if e == nil || p.tick != e.Tick || p.bye != 0 || p.welcome.Tick == 0 {
+		if e == nil || p.tick != e.Tick || p.parts > 0 || p.bye != 0 || p.welcome.Tick == 0 {
 			continue
 		}
 		seat := p.welcome.Seat
 		v := delta.View{Teams: s.aud.teams(e, seat)}
 		if err := p.shared.Equal(delta.Filter(s.schema, e, v)); err != nil {
-			s.t.Fatalf("tick %d, %s, shared: %v", e.Tick, p.name, err)
+			s.fatalf("tick %d, %s, shared: %v", e.Tick, p.name, err)
 		}
+		s.checkLives(p, e)
 		own := delta.NewState(s.schema)
 		if v.Seat = seat; seat != 0 {
 			own = delta.Filter(s.schema, e, v)
 		}
 		if err := p.own.Equal(own); err != nil {
-			s.t.Fatalf("tick %d, %s, own: %v", e.Tick, p.name, err)
+			s.fatalf("tick %d, %s, own: %v", e.Tick, p.name, err)
+		}
+		s.tape.expect(p.number, p.tick, p.shared.Hash(), p.own.Hash())
+	}
+}
+
+// checkLives demands that a viewer was told of every row that took the index of
+// another.
+func (s *stage) checkLives(p *peer, e *game.Entry) {
+	for t := range e.Tables {
+		for r := range e.Tables[t].Meta {
+			at := [2]int{t, r}
+			now := life{e.Tables[t].Meta[r].Gen, p.shared.Life(t, r)}
+			if was, ok := p.lives[at]; ok && was.gen != now.gen && was.told == now.told && now.told != 0 {
+				s.fatalf("tick %d, %s: table %d row %d is another one, but %s was not told so", e.Tick, p.name, t, r, p.name)
+			}
+			p.lives[at] = now
 		}
 	}
+}
+
+// life is a row's generation and what a viewer knows it by.
+type life struct {
+	gen  uint16
+	told uint32
 }
 
 // join has a player ask for a seat; the next tick answers.
@@ -250,16 +289,28 @@ func (s *stage) spectate(name string) *peer {
 
 func (s *stage) bring(name string, req JoinRequest) *peer {
 	p := newPeer(s, name)
+	s.number++
+	p.number = s.number
+	s.tape.connect(p.number, false)
 	s.peers = append(s.peers, p)
 	p.v = s.Join(req, p)
 	return p
 }
 
 // resume reconnects with what old's client holds.
-func (s *stage) resume(old *peer) *peer {
+func (s *stage) resume(old *peer) *peer { return s.resumeWith(old, old) }
+
+// resumeWith asks for old's seat and says to hold what another client does.
+func (s *stage) resumeWith(old, holder *peer) *peer {
 	p := newPeer(s, old.name+"'")
-	p.shared, p.own, p.tick, p.ack = old.shared, old.own, old.tick, old.ack
-	old.shared, old.own, old.tick = delta.NewState(s.schema), delta.NewState(s.schema), 0
+	p.number = holder.number
+	p.shared, p.own, p.lives, p.tick, p.ack = holder.shared, holder.own, holder.lives, holder.tick, old.ack
+	holder.shared, holder.own, holder.tick = delta.NewState(s.schema), delta.NewState(s.schema), 0
+	holder.lives = map[[2]int]life{}
+	if holder.parts > 0 {
+		p.tick = 0 // nothing whole is held
+	}
+	s.tape.connect(p.number, true)
 	tok, err := ParseToken(old.welcome.Token)
 	if err != nil {
 		s.t.Fatal(err)
@@ -275,8 +326,12 @@ func (s *stage) resume(old *peer) *peer {
 type peer struct {
 	s      *stage
 	name   string
+	number uint16 // of the client, which may have had other connections
 	v      *Viewer
 	closed bool // takes nothing
+	limit  int  // frames taken at one time; 0 for all
+	taken  int  // at now
+	now    time.Duration
 	dead   bool // Send fails
 
 	welcome     wire.Welcome
@@ -285,8 +340,14 @@ type peer struct {
 	ack         uint32
 	slack       int16
 	drops       int
-	kinds       []wire.Kind // of all messages taken, in order
-	backs       []game.Tick // of all deltas
+	kinds       []wire.Kind     // of all messages taken, in order
+	backs       []game.Tick     // of all deltas
+	lives       map[[2]int]life // by table and row
+	parts       int             // taken of a keyframe that is not complete
+	fresh       bool            // the newest state was a keyframe, or part of one
+	keyAt       time.Duration   // when its first part came
+	predicted   int             // deltas that told differences from a prediction
+	checks      int             // hashes compared
 	selfs       int
 	events      []string // "tick:type:value" in order of application
 	pongs       []wire.Pong
@@ -309,13 +370,13 @@ type heldEvent struct {
 func newPeer(s *stage, name string) *peer {
 	return &peer{
 		s: s, name: name, shared: delta.NewState(s.schema), own: delta.NewState(s.schema),
-		sentLanes: make([]int32, s.schema.Input.Lanes), slack: -1,
+		sentLanes: make([]int32, s.schema.Input.Lanes), slack: -1, lives: map[[2]int]life{},
 	}
 }
 
 func (p *peer) Send(f *wire.Frame) bool {
 	if p.bye != 0 {
-		p.s.t.Fatalf("%s: Send after Bye", p.name)
+		p.s.fatalf("%s: Send after Bye", p.name)
 	}
 	if p.dead {
 		return false
@@ -326,21 +387,25 @@ func (p *peer) Send(f *wire.Frame) bool {
 
 func (p *peer) Offer(private, shared *wire.Frame) bool {
 	if p.bye != 0 || p.welcome.Tick == 0 {
-		p.s.t.Fatalf("%s: Offer after Bye or before the welcome", p.name)
+		p.s.fatalf("%s: Offer after Bye or before the welcome", p.name)
 	}
 	if p.onOffer != nil {
 		p.onOffer()
 	}
-	if p.closed {
+	if p.closed || p.now == p.s.now && p.taken >= p.limit && p.limit > 0 {
 		return false
 	}
+	if p.now != p.s.now {
+		p.now, p.taken = p.s.now, 0
+	}
+	p.taken++
 	if private != nil {
 		p.selfs++
 		p.read(private)
 	}
 	p.read(shared)
-	if p.heldBody != nil || len(p.heldEvents) > 0 {
-		p.s.t.Fatalf("%s: the frame leaves something held", p.name)
+	if p.parts == 0 && (p.heldBody != nil || len(p.heldEvents) > 0) {
+		p.s.fatalf("%s: the frame leaves something held", p.name)
 	}
 	return true
 }
@@ -353,6 +418,7 @@ func (p *peer) Bye(code wire.Code, text string, _ time.Duration) {
 // read takes in one frame as a client does (PROTOCOL.md).
 func (p *peer) read(f *wire.Frame) {
 	p.s.t.Helper()
+	p.s.tape.message(p.number, f.Body())
 	m := wire.ReadMessages(append([]byte(nil), f.Body()...))
 	var events []heldEvent
 	state := false
@@ -375,20 +441,18 @@ func (p *peer) read(f *wire.Frame) {
 			var back game.Tick
 			var n int
 			if back, n, err = wire.ReadDelta(m.Reader(), m.Len()); err == nil {
-				p.tick += back
 				p.backs = append(p.backs, back)
-				err = p.apply(m.Reader(), n)
+				err = p.delta(m.Reader(), n, back)
 			}
 		case wire.KindKeyframe:
 			state = true
-			var k wire.Keyframe
-			var n int
-			if k, n, err = wire.ReadKeyframe(m.Reader(), m.Len()); err == nil {
-				p.tick = k.Tick
-				p.shared.Clear()
-				p.own.Clear()
-				err = p.apply(m.Reader(), n)
+			err = p.keyframe(m.Reader(), m.Len())
+		case wire.KindCheck:
+			var hash uint32
+			if hash, err = wire.ReadCheck(m.Reader(), m.Len()); err == nil && hash != p.shared.Hash() {
+				err = fmt.Errorf("the state at %d has hash %08x, not %08x", p.tick, p.shared.Hash(), hash)
 			}
+			p.checks++
 		case wire.KindEvent:
 			var ev heldEvent
 			ev, err = p.readEvent(m.Reader(), m.Len())
@@ -397,11 +461,11 @@ func (p *peer) read(f *wire.Frame) {
 			err = errors.New("a message that servers do not send")
 		}
 		if err != nil {
-			p.s.t.Fatalf("%s: %s: %v", p.name, m.Kind(), err)
+			p.s.fatalf("%s: %s: %v", p.name, m.Kind(), err)
 		}
 	}
 	if m.Err() != nil {
-		p.s.t.Fatalf("%s: %v", p.name, m.Err())
+		p.s.fatalf("%s: %v", p.name, m.Err())
 	}
 	if !state {
 		p.heldEvents = append(p.heldEvents, events...)
@@ -419,15 +483,66 @@ func (p *peer) readSelf(r *wire.Reader, n int) error {
 	return err
 }
 
-func (p *peer) apply(r *wire.Reader, n int) error {
-	if p.heldBody != nil {
-		own := wire.NewReader(p.heldBody)
-		if err := p.own.Apply(&own, p.heldElems); err != nil {
-			return fmt.Errorf("own: %w", err)
-		}
-		p.heldBody = nil
+// delta applies a delta, predicted if back says so.
+func (p *peer) delta(r *wire.Reader, n int, back game.Tick) error {
+	if p.parts > 0 {
+		return errors.New("within a keyframe")
 	}
-	return p.shared.Apply(r, n)
+	p.fresh = false
+	if back != wire.Predicted {
+		p.tick += back
+		return errors.Join(p.shared.Apply(r, n), p.takeSelf())
+	}
+	p.tick++
+	p.predicted++
+	return errors.Join(p.shared.ApplyPredicted(r, n), p.takeSelf())
+}
+
+// keyframe applies a part of a keyframe.
+func (p *peer) keyframe(r *wire.Reader, n int) error {
+	k, n, err := wire.ReadKeyframe(r, n)
+	if err != nil {
+		return err
+	}
+	if k.Part == 0 && p.parts > 0 && p.s.mayBeginAnew(p) {
+		p.parts = 0
+	}
+	if int(k.Part) != p.parts || k.Part > 0 && k.Tick != p.tick {
+		return fmt.Errorf("part %d of tick %d after %d of tick %d", k.Part, k.Tick, p.parts, p.tick)
+	}
+	if k.Part == 0 {
+		p.shared.Clear()
+		p.own.Clear()
+		p.keyAt = p.s.now
+	}
+	p.tick, p.fresh = k.Tick, true
+	p.parts++
+	if err := p.shared.Apply(r, n); err != nil || !k.Last {
+		return err
+	}
+	p.parts = 0
+	return p.takeSelf()
+}
+
+// mayBeginAnew reports whether a keyframe under way may be given up for another:
+// entries are kept for those who take long, but not for many and not for ever.
+func (s *stage) mayBeginAnew(p *peer) bool {
+	pins := 0
+	for _, o := range s.peers {
+		if o.fresh && o.bye == 0 {
+			pins++
+		}
+	}
+	return pins > delta.MaxPins || s.now-p.keyAt >= PinFor
+}
+
+func (p *peer) takeSelf() error {
+	if p.heldBody == nil {
+		return nil
+	}
+	own := wire.NewReader(p.heldBody)
+	p.heldBody = nil
+	return p.own.Apply(&own, p.heldElems)
 }
 
 func (p *peer) readEvent(r *wire.Reader, n int) (heldEvent, error) {
@@ -497,7 +612,7 @@ func (p *peer) states() (deltas, keyframes int) {
 func (s *stage) expectStates(p *peer, deltas, keyframes int) {
 	s.t.Helper()
 	if d, k := p.states(); d != deltas || k != keyframes {
-		s.t.Fatalf("%s took %d deltas and %d keyframes, want %d and %d", p.name, d, k, deltas, keyframes)
+		s.fatalf("%s took %d deltas and %d keyframes, want %d and %d", p.name, d, k, deltas, keyframes)
 	}
 }
 

@@ -21,6 +21,18 @@ const (
 	// MaxPosts bounds what a game may post in one tick.
 	MaxPosts = 1024
 
+	// PartSize bounds a part of a keyframe that has more than one row, in bytes,
+	// so that other messages need not wait for long.
+	PartSize = 16 << 10
+	// PinFor is how long the entry of a keyframe that is under way is kept for a
+	// connection that does not take it.
+	PinFor = 10 * time.Second
+
+	// keyframeHead is not less than the head of a part, in bytes.
+	keyframeHead = 16
+	// predictRun is the number of states, tick after tick, that a prediction
+	// needs.
+	predictRun = 3
 	// resyncEvery is the time between two keyframes that one viewer asks for.
 	resyncEvery = time.Second
 	// infoEvery is the age at which a published Info is renewed.

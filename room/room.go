@@ -58,11 +58,15 @@ func New(cfg Config, now time.Duration) (*Room, error) {
 		game: sim, clock: &r.clock, stats: &r.stats, log: r.log, rand: cfg.Rand, grace: cfg.Grace, watch: cfg.Clock,
 	}
 	r.sim.init()
-	capacity := int(r.clock.ticks(cfg.History)) + 1
+	capacity := max(int(r.clock.ticks(cfg.History)), predictRun) + 1
 	r.aud = audience{
 		ring: delta.NewRing(r.schema, capacity), capacity: capacity,
 		enc: delta.NewEncoder(r.schema), pool: cfg.Frames, stats: &r.stats, index: map[groupKey]int{},
 		fleet: r.clock.ticks(FleetFor), spectate: r.opts.Spectate | game.Spectators,
+		partSize: PartSize,
+	}
+	if cfg.CheckEvery > 0 {
+		r.aud.check = r.clock.ticks(cfg.CheckEvery)
 	}
 	r.store(nil)
 	return r, nil

@@ -37,6 +37,7 @@ type Stats struct {
 	SelfFrames, SelfBytes        uint64
 	FramesTaken, FramesRefused   uint64 // offers by their answer
 	Keyframes, Resyncs           uint64 // keyframes taken and asked for
+	WrongHashes                  uint64 // resyncs since a client's state was not the room's
 }
 
 // Add adds the counters of o.
@@ -73,6 +74,7 @@ func (s *Stats) Add(o *Stats) {
 	s.FramesRefused += o.FramesRefused
 	s.Keyframes += o.Keyframes
 	s.Resyncs += o.Resyncs
+	s.WrongHashes += o.WrongHashes
 }
 
 // late counts one tick made that long after its deadline.

@@ -66,10 +66,13 @@ type Viewer struct {
 	gone   bool          // the room makes no more calls to the peer
 
 	// What the peer holds.
-	base      game.Tick     // newest tick taken
-	based     bool          // base is of use: the next frame is a delta
+	base      game.Tick     // newest tick taken, up to which events are known; 0 for none
+	based     bool          // the state of base is held: the next frame is a delta
 	baseTeams game.Teams    // the viewer's teams at base
-	pinned    *game.Entry   // base, while its keyframe may be under way
+	run       int           // states taken tick after tick by the same teams, up to predictRun
+	transfer  *transfer     // the keyframe under way
+	pinned    *game.Entry   // that of a keyframe under way
+	pinnedAt  time.Duration // since when
 	took      time.Duration // when a frame was last taken
 	lost      bool          // lasting events are gone for this viewer
 	told      inputState    // that the peer took
@@ -157,15 +160,19 @@ func (v *Viewer) Input(now time.Duration, in wire.Input) error {
 }
 
 // Resync has the viewer sent a keyframe in place of the next delta, at most once
-// a second. tick is the newest that the client holds, for the log.
-func (v *Viewer) Resync(tick game.Tick) {
+// a second.
+func (v *Viewer) Resync(q wire.Resync) {
 	if v.gone || !v.joined {
 		return
 	}
-	v.room.log.Debug("a viewer asks for a keyframe", "seat", v.seat, "holds", tick, "tick", v.room.sim.tick)
+	r := v.room
+	r.stats.Resyncs++
+	if q.Hashed && !v.resync {
+		r.stats.WrongHashes++
+		r.aud.blame(v, q)
+	}
 	v.resync = true
-	v.room.stats.Resyncs++
-	v.room.wake()
+	r.wake()
 }
 
 // Ping answers at once with the room's tick at now.

@@ -4,7 +4,10 @@ import (
 	"testing"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/game/gametest"
 )
+
+func TestConformance(t *testing.T) { gametest.Run(t, Kind) }
 
 // room makes a room with n bots that has begun.
 func room(t testing.TB, bots string) (*game.Sim, *game.Entry) {

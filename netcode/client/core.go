@@ -47,12 +47,15 @@ var (
 
 // Stats counts since NewCore.
 type Stats struct {
-	Bytes      uint64 // received
-	Frames     uint64 // state frames applied, keyframes among them
-	Keyframes  uint64
-	Resyncs    uint64 // keyframes asked for
-	Drops      uint64 // inputs that the server dropped
-	EventsLost uint64 // dropped because nobody asked for them
+	Bytes     uint64 // received
+	Frames    uint64 // state frames applied, keyframes among them
+	Keyframes uint64
+	Resyncs   uint64 // keyframes asked for
+	// Checks is the hashes that the server sent and WrongHashes how many of them
+	// were not the state's.
+	Checks, WrongHashes uint64
+	Drops               uint64 // inputs that the server dropped
+	EventsLost          uint64 // dropped because nobody asked for them
 }
 
 // Core is one viewer: it turns received messages into state and makes the
@@ -107,7 +110,9 @@ type link struct {
 
 	told    uint32 // ack as last told
 	slack   int16
-	waiting bool // for the keyframe that was asked for
+	waiting bool      // for the keyframe that was asked for
+	key     game.Tick // of the keyframe whose parts come
+	part    uint16    // the next one
 	resyncs int
 
 	// A self waits for its state frame.

@@ -120,7 +120,7 @@ func (s *server) frames(e *game.Entry, self wire.Self) (private, shared []byte) 
 	private = wire.EndSelf(private, mark, n)
 	private = s.enc.AppendEvents(private, s.ring, from, e.Tick, s.view, 0)
 	if s.base == nil {
-		shared, mark = wire.BeginKeyframe(nil, e.Tick)
+		shared, mark = wire.BeginKeyframe(nil, wire.Keyframe{Tick: e.Tick, Last: true})
 		shared, n = s.enc.AppendBody(shared, nil, pub, e, pub)
 		shared = wire.EndKeyframe(shared, mark, n)
 	} else {
@@ -344,7 +344,7 @@ func TestCoreGivesUpWhenNothingFits(t *testing.T) {
 	c, s := joined(t)
 	var err error
 	for i := 0; err == nil && i <= MaxResyncs; i++ {
-		key, mark := wire.BeginKeyframe(nil, 5)
+		key, mark := wire.BeginKeyframe(nil, wire.Keyframe{Tick: 5, Last: true})
 		key = wire.EndKeyframe(append(key, 0x63), mark, 1) // table 98
 		err = c.Receive(key)
 	}
@@ -512,4 +512,90 @@ func TestCoreDoesNotAllocateWhenWarm(t *testing.T) {
 	if c.Stats().Resyncs != 0 {
 		t.Fatal(c.Fault())
 	}
+}
+
+// keyframe is the newest entry from nothing in parts of one row, and the self of
+// the player.
+func (s *server) keyframe() (private []byte, parts [][]byte) {
+	pub := delta.View{Teams: s.view.Teams}
+	private, mark := wire.BeginSelf(nil, wire.Self{})
+	private, n := s.enc.AppendBody(private, nil, s.view, s.base, s.view)
+	private = wire.EndSelf(private, mark, n)
+	for from, k := (delta.Place{}), (wire.Keyframe{Tick: s.base.Tick}); !k.Last; k.Part++ {
+		var body []byte
+		body, n, from, k.Last = s.enc.AppendPart(nil, s.base, pub, from, 1)
+		part, mark := wire.BeginKeyframe(nil, k)
+		parts = append(parts, wire.EndKeyframe(append(part, body...), mark, n))
+	}
+	return private, parts
+}
+
+func TestCoreTakesKeyframeInParts(t *testing.T) {
+	c, s := joined(t)
+	s.frames(s.step(3, 4, 5), wire.Self{})
+	private, parts := s.keyframe()
+	if len(parts) != 3 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	receive(t, c, parts[0], parts[1])
+	if tick, ok := c.Tick(); ok {
+		t.Fatalf("holds tick %d before the last part", tick)
+	}
+	receive(t, c, private, parts[2])
+	s.expect(c)
+	if got := c.Stats(); got.Resyncs != 0 || got.Keyframes != 2 {
+		t.Fatalf("stats %+v", got)
+	}
+
+	receive(t, c, parts[0], parts[2])
+	if got := c.Stats(); got.Resyncs != 1 {
+		t.Fatalf("a part is missing: stats %+v", got)
+	}
+	receive(t, c, parts[1], parts[0], parts[1], private, parts[2])
+	s.expect(c)
+}
+
+func TestCoreFollowsPredictions(t *testing.T) {
+	c, s := joined(t)
+	past := []*game.Entry{s.base}
+	pub := delta.View{Teams: s.view.Teams}
+	for i := range 8 {
+		x := 1 + float64(i)/2
+		_, shared := s.frames(s.step(x, 2), wire.Self{})
+		private, mark := wire.BeginSelf(nil, wire.Self{})
+		private, n := s.enc.AppendBody(private, past[0], s.view, s.base, s.view)
+		private = wire.EndSelf(private, mark, n)
+		if len(past) >= 3 {
+			shared, mark = wire.BeginDelta(nil, wire.Predicted)
+			shared, n = s.enc.AppendPredicted(shared, [3]*game.Entry(past), s.base, pub)
+			shared = wire.EndDelta(shared, mark, n)
+		}
+		receive(t, c, private, append(shared, wire.AppendCheck(nil, s.enc.Hash(s.base, pub))...))
+		s.expect(c)
+		past = append([]*game.Entry{s.base}, past...)
+	}
+	if got := c.Stats(); got.Checks != 8 || got.WrongHashes != 0 {
+		t.Fatalf("stats %+v", got)
+	}
+}
+
+func TestCoreFindsWrongState(t *testing.T) {
+	c, s := joined(t)
+	private, shared := s.frames(s.step(3, 4), wire.Self{})
+	right := s.enc.Hash(s.base, delta.View{Teams: s.view.Teams})
+	receive(t, c, private, append(shared, wire.AppendCheck(nil, right+1)...))
+	m := wire.ReadMessages(c.Outgoing())
+	if !m.Next() || m.Kind() != wire.KindResync {
+		t.Fatalf("asks for %s, want a resync", m.Kind())
+	}
+	q, err := wire.ReadResync(m.Reader(), m.Len())
+	if want := (wire.Resync{Tick: s.base.Tick, Reason: wire.ResyncHash, Hash: right, Hashed: true}); err != nil || q != want {
+		t.Fatalf("asks %+v, %v; want %+v", q, err, want)
+	}
+	if got := c.Stats(); got.WrongHashes != 1 || got.Resyncs != 1 {
+		t.Fatalf("stats %+v", got)
+	}
+	private, parts := s.keyframe()
+	receive(t, c, append([][]byte{private}, parts...)...)
+	s.expect(c)
 }

@@ -70,6 +70,8 @@ func (c *Core) message(kind wire.Kind, r *wire.Reader, n int) error {
 		return c.onKeyframe(r, n)
 	case wire.KindEvent:
 		return c.onEvent(r, n)
+	case wire.KindCheck:
+		return c.onCheck(r, n)
 	}
 	return nil // what only servers receive is unknown here, and skipped
 }
@@ -132,10 +134,24 @@ func (c *Core) onDelta(r *wire.Reader, n int) error {
 		c.dropSelf()
 		return nil
 	}
+	predicted := back == wire.Predicted
+	if predicted {
+		back = 1
+	}
 	if !c.holds || c.tick+back < c.tick {
 		return c.resync(errNoBase)
 	}
-	return c.apply(c.tick+back, r, elems)
+	switch {
+	case c.cfg.Blind:
+	case predicted:
+		err = c.shared.ApplyPredicted(r, elems)
+	default:
+		err = c.shared.Apply(r, elems)
+	}
+	if err != nil {
+		return c.resync(err)
+	}
+	return c.complete(c.tick + back)
 }
 
 func (c *Core) onKeyframe(r *wire.Reader, n int) error {
@@ -143,23 +159,40 @@ func (c *Core) onKeyframe(r *wire.Reader, n int) error {
 	if err != nil {
 		return err
 	}
-	c.shared.Clear()
-	c.own.Clear()
-	c.stats.Keyframes++
-	c.link.waiting = false
-	return c.apply(k.Tick, r, elems)
+	l := &c.link
+	if k.Part == 0 {
+		c.shared.Clear()
+		c.own.Clear()
+		c.stats.Keyframes++
+		l.waiting, l.key, l.part = false, k.Tick, 0
+	}
+	if l.waiting {
+		c.dropSelf()
+		return nil
+	}
+	c.holds = false
+	if k.Part != l.part || k.Tick != l.key {
+		return c.resync(errParts)
+	}
+	l.part++
+	if !c.cfg.Blind {
+		if err := c.shared.Apply(r, elems); err != nil {
+			return c.resync(err)
+		}
+	}
+	if !k.Last {
+		return nil
+	}
+	l.part = 0
+	return c.complete(k.Tick)
 }
 
-// apply brings both parts of the state to tick.
-func (c *Core) apply(tick game.Tick, r *wire.Reader, elems int) error {
+// complete brings the own part to the tick that the shared part is at.
+func (c *Core) complete(tick game.Tick) error {
 	l := &c.link
-	if !c.cfg.Blind {
-		err := c.shared.Apply(r, elems)
-		if err == nil && l.hasSelf {
-			own := wire.NewReader(l.self)
-			err = c.own.Apply(&own, l.selfElems)
-		}
-		if err != nil {
+	if l.hasSelf && !c.cfg.Blind {
+		own := wire.NewReader(l.self)
+		if err := c.own.Apply(&own, l.selfElems); err != nil {
 			return c.resync(err)
 		}
 	}
@@ -178,10 +211,34 @@ func (c *Core) apply(tick game.Tick, r *wire.Reader, elems int) error {
 	return nil
 }
 
-var errNoBase = errors.New("delta without a state that it starts from")
+// onCheck compares the shared part with what the server says it is.
+func (c *Core) onCheck(r *wire.Reader, n int) error {
+	hash, err := wire.ReadCheck(r, n)
+	if err != nil || c.cfg.Blind || !c.holds {
+		return err
+	}
+	c.stats.Checks++
+	held := c.shared.Hash()
+	if held == hash {
+		return nil
+	}
+	c.stats.WrongHashes++
+	tick := c.tick
+	return c.askAgain(wire.Resync{Tick: tick, Reason: wire.ResyncHash, Hash: held, Hashed: true},
+		fmt.Errorf("at tick %d the state has hash %08x, the server's %08x", tick, held, hash))
+}
+
+var (
+	errNoBase = errors.New("delta without a state that it starts from")
+	errParts  = errors.New("part of a keyframe out of order")
+)
 
 // resync gives up the state held and asks for another.
 func (c *Core) resync(cause error) error {
+	return c.askAgain(wire.Resync{Reason: wire.ResyncBase}, cause)
+}
+
+func (c *Core) askAgain(q wire.Resync, cause error) error {
 	l := &c.link
 	c.fault = cause
 	c.holds, l.waiting = false, true
@@ -190,7 +247,7 @@ func (c *Core) resync(cause error) error {
 		return fmt.Errorf("no state frame fits: %w", cause)
 	}
 	c.stats.Resyncs++
-	l.out = wire.AppendResync(l.out, wire.Resync{Reason: wire.ResyncBase})
+	l.out = wire.AppendResync(l.out, q)
 	return nil
 }
 

@@ -14,10 +14,10 @@ func Filter(s *game.Schema, e *game.Entry, v View) *State {
 			if !e.Tables[t].Live(r) || !filterSees(meta, v) {
 				continue
 			}
-			row, err := out.spawn(t, r)
-			if err != nil {
+			if err := out.spawn(t, r); err != nil {
 				panic(err) // an entry beyond what any viewer could hold
 			}
+			row := out.at(t, r)
 			for f := range schema.Fields {
 				if !filterReads(meta, v, schema.Fields[f].Vis) {
 					continue

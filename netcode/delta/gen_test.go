@@ -112,6 +112,9 @@ type world struct {
 	rng  *rand.Rand
 	e    *game.Entry
 	gens [][]uint16
+	// drift is what the numbers of a row grow by in a tick: motion that can be
+	// predicted.
+	drift [][]int64
 }
 
 const worldRows, worldSeats = 12, 3
@@ -120,6 +123,7 @@ func newWorld(s *game.Schema, rng *rand.Rand) *world {
 	w := &world{s: s, rng: rng, e: s.NewEntry(worldSeats)}
 	for t := range s.Tables {
 		w.gens = append(w.gens, make([]uint16, worldRows))
+		w.drift = append(w.drift, make([]int64, worldRows))
 		w.e.Tables[t].Meta = make([]game.RowMeta, worldRows)
 		w.e.Tables[t].Lanes = make([]int32, worldRows*s.Tables[t].Lanes)
 	}
@@ -137,7 +141,7 @@ func (w *world) teams() game.Teams {
 
 // step changes the world by one tick.
 func (w *world) step() {
-	w.e.Tick += oneOf[game.Tick](w.rng, 1, 1, 1, 1, 1, 1, 7, 1000)
+	w.e.Tick += oneOf[game.Tick](w.rng, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 7, 1000)
 	for p := 1; p <= worldSeats; p++ {
 		if w.chance(0.05) {
 			w.e.Seats[p].Teams = oneOf(w.rng, game.Team(0), game.Team(1), game.Team(0)|game.Team(1))
@@ -179,8 +183,28 @@ func (w *world) stepRow(t, r int) {
 	if w.chance(0.07) {
 		m.Reveal = w.teams()
 	}
-	if w.chance(0.5) {
+	if w.chance(0.2) {
+		w.drift[t][r] = oneOf[int64](w.rng, 0, 0, 1, -3, 40, 1<<30)
+	}
+	if w.chance(0.9) {
+		w.move(&w.s.Tables[t], row, w.drift[t][r])
+	}
+	if w.chance(0.2) {
 		w.change(&w.s.Tables[t], row, 0.2)
+	}
+}
+
+// move adds by to every number of the row.
+func (w *world) move(r *game.RowSchema, row []int32, by int64) {
+	for i := range r.Fields {
+		for j := range r.Fields[i].Leaves {
+			switch l := &r.Fields[i].Leaves[j]; {
+			case l.Wraps():
+				l.Put(row, (l.Get(row)+by)&(1<<l.Bits-1))
+			case l.Type == game.LeafInt, l.Type == game.LeafUint, l.Type == game.LeafFixed:
+				l.Put(row, l.Clamp(l.Get(row)+by))
+			}
+		}
 	}
 }
 

@@ -8,9 +8,17 @@ const (
 	MaxPins = 8
 	// MaxStateRow is the highest row index that a State accepts.
 	MaxStateRow = game.MaxRows - 1
-	// MaxStateLanes bounds the rows of one State, in int32 words: 64 MiB.
-	MaxStateLanes = 1 << 24
-	// ownedIndexes is the number of entries whose rows by owner an Encoder
-	// remembers: the newest, the one before, and two for viewers who lag.
+	// MaxStateWords bounds the memory of one State's rows and of what they were
+	// before, in words of 4 bytes: 64 MiB.
+	MaxStateWords = 1 << 24
+	// predictRun is the number of states in a row that a prediction needs.
+	predictRun = 3
+	// maxGroups is the number of masks of a table that an Encoder considers to
+	// group rows by; rows with others are strays.
+	maxGroups = 32
+	// minGroup is the smallest group worth looking at, in rows.
+	minGroup = 3
+	// ownedIndexes is the number of steps from entry to entry of which an Encoder
+	// remembers whose rows changed: the newest, and three for viewers who lag.
 	ownedIndexes = 4
 )

@@ -27,6 +27,10 @@ type fieldPlan struct {
 	need   access // what a view must have to read the field
 	lo, hi int    // lanes of all its leaves
 	refs   bool
+	// predicts: some of its leaves are numbers that may be predicted.
+	predicts bool
+	// number: it is one leaf, and that is such a number.
+	number bool
 	leaves []leafPlan
 }
 
@@ -59,7 +63,9 @@ func planRow(r *game.RowSchema) rowPlan {
 			f.lo = min(f.lo, l.Lane)
 			f.hi = max(f.hi, l.Lane+l.Lanes)
 			f.refs = f.refs || l.kind == kindRef
+			f.predicts = f.predicts || l.predicts()
 		}
+		f.number = f.predicts && len(f.leaves) == 1
 		p.refs = p.refs || f.refs
 	}
 	return p
@@ -156,4 +162,10 @@ func equal(a, b []int32) bool {
 		}
 	}
 	return true
+}
+
+// predicts reports whether the leaf is told as a difference from a prediction,
+// where there is one: numbers of one lane.
+func (l *leafPlan) predicts() bool {
+	return l.kind == kindInt || l.kind == kindUint || l.kind == kindWrap8 || l.kind == kindWrap16
 }

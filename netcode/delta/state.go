@@ -10,18 +10,34 @@ import (
 
 // State is what one viewer has decoded of one part, shared or own: rows as
 // lanes, where a reference is the index + 1 of the row it refers to, and 0 none.
-// Its memory is bounded by MaxStateLanes whatever it is given.
+// Its memory is bounded by MaxStateWords whatever it is given.
 type State struct {
 	schema *game.Schema
 	plans  []rowPlan
 	tables []stateTable
-	lanes  int // of all tables, gaps included
+	words  int    // of all tables, gaps included
+	frame  uint32 // bodies applied
+	clear  uint32 // of them, before Clear
+
+	// Scratch of the running Apply:
+	named, waiting, members []int32
+	next                    []int32 // a predicted row
 }
 
 type stateTable struct {
-	live  []bool
-	lanes []int32
-	n     int // live rows
+	rows  []rowState
+	lanes []int32    // the rows' values
+	old   [2][]int32 // and those before the newest frame that changed the row, and before the frame before
+	n     int        // live rows
+	moved []int32    // rows that the newest frame changed
+	prev  []int32    // and the frame before
+}
+
+// rowState says at which frames things happened to a row.
+type rowState struct {
+	born    uint32 // spawned; 0: there is no row
+	shifted uint32 // changed last, so that old is of the two frames before
+	told    uint32 // named by a body last
 }
 
 // NewState returns an empty state.
@@ -36,32 +52,49 @@ func (s *State) Schema() *game.Schema { return s.schema }
 func (s *State) Clear() {
 	for i := range s.tables {
 		t := &s.tables[i]
-		t.live, t.lanes, t.n = t.live[:0], t.lanes[:0], 0
+		*t = stateTable{
+			rows: t.rows[:0], lanes: t.lanes[:0], old: [2][]int32{t.old[0][:0], t.old[1][:0]},
+			moved: t.moved[:0], prev: t.prev[:0],
+		}
 	}
-	s.lanes = 0
+	s.words, s.clear = 0, s.frame
 }
 
 // Len is the number of rows of a table.
 func (s *State) Len(table int) int { return s.tables[table].n }
 
 // End is one more than the highest index that a row of a table had since Clear.
-func (s *State) End(table int) int { return len(s.tables[table].live) }
+func (s *State) End(table int) int { return len(s.tables[table].rows) }
 
 // Row is the lanes of a row, read with Leaf.Get, and whether the viewer has it.
 // It is valid until the next Apply or Clear and must not be changed.
 func (s *State) Row(table, row int) (lanes []int32, ok bool) {
-	t, n := &s.tables[table], s.plans[table].lanes
-	if row < 0 || row >= len(t.live) || !t.live[row] {
+	t := &s.tables[table]
+	if row < 0 || row >= len(t.rows) || t.rows[row].born == 0 {
 		return nil, false
 	}
-	return t.lanes[row*n : (row+1)*n : (row+1)*n], true
+	return s.at(table, row), true
+}
+
+// Life is a number that is another one when the index has come to hold another
+// row, 0 when it holds none.
+func (s *State) Life(table, row int) uint32 {
+	if rows := s.tables[table].rows; row < len(rows) {
+		return rows[row].born
+	}
+	return 0
+}
+
+func (s *State) at(table, row int) []int32 {
+	n := s.plans[table].lanes
+	return s.tables[table].lanes[row*n : (row+1)*n : (row+1)*n]
 }
 
 // Rows yields the rows of a table by rising index. The state must not be
 // changed meanwhile.
 func (s *State) Rows(table int) iter.Seq2[int, []int32] {
 	return func(yield func(int, []int32) bool) {
-		for r := range s.tables[table].live {
+		for r := range s.tables[table].rows {
 			if lanes, ok := s.Row(table, r); ok && !yield(r, lanes) {
 				return
 			}
@@ -70,37 +103,87 @@ func (s *State) Rows(table int) iter.Seq2[int, []int32] {
 }
 
 // spawn makes a row of zeros, in place of any that was there.
-func (s *State) spawn(table, row int) ([]int32, error) {
+func (s *State) spawn(table, row int) error {
 	t, n := &s.tables[table], s.plans[table].lanes
 	if row > MaxStateRow {
-		return nil, fmt.Errorf("row %d of table %q is beyond the highest index %d", row, s.schema.Tables[table].Name, MaxStateRow)
+		return fmt.Errorf("row %d of table %q is beyond the highest index %d", row, s.schema.Tables[table].Name, MaxStateRow)
 	}
-	if more := row + 1 - len(t.live); more > 0 {
-		// A row without lanes still costs its flag.
-		if s.lanes += more * max(n, 1); s.lanes > MaxStateLanes {
-			s.lanes -= more * max(n, 1)
-			return nil, errTooLarge
+	if more := row + 1 - len(t.rows); more > 0 {
+		const weight = 3 // of a rowState; and values are there thrice
+		if s.words += more * (weight + 3*n); s.words > MaxStateWords {
+			s.words -= more * (weight + 3*n)
+			return errTooLarge
 		}
-		t.live = grow(t.live, row+1)
+		t.rows = grow(t.rows, row+1)
 		t.lanes = grow(t.lanes, (row+1)*n)
+		t.old[0] = grow(t.old[0], (row+1)*n)
+		t.old[1] = grow(t.old[1], (row+1)*n)
 	}
-	if !t.live[row] {
-		t.live[row] = true
+	if t.rows[row].born == 0 {
 		t.n++
 	}
-	lanes := t.lanes[row*n : (row+1)*n : (row+1)*n]
-	clear(lanes)
-	return lanes, nil
+	t.rows[row].born, t.rows[row].shifted = max(s.frame, 1), 0
+	clear(s.at(table, row))
+	return nil
 }
 
 func (s *State) remove(table, row int) bool {
 	t := &s.tables[table]
-	if row >= len(t.live) || !t.live[row] {
+	if row >= len(t.rows) || t.rows[row].born == 0 {
 		return false
 	}
-	t.live[row] = false
+	t.rows[row].born = 0
 	t.n--
 	return true
+}
+
+// touch keeps the values of a row before the running frame changes it.
+func (s *State) touch(table, row int) {
+	t, n := &s.tables[table], s.plans[table].lanes
+	r := &t.rows[row]
+	if r.shifted == s.frame {
+		return
+	}
+	now, was, before := s.at(table, row), t.old[0][row*n:(row+1)*n], t.old[1][row*n:(row+1)*n]
+	if r.shifted == s.frame-1 {
+		copy(before, was)
+	} else {
+		copy(before, now)
+	}
+	copy(was, now)
+	r.shifted = s.frame
+	t.moved = append(t.moved, int32(row))
+}
+
+// predict brings each row that moved in the frame before to where it is expected
+// (PROTOCOL.md section 6.8). All others are expected to rest.
+func (s *State) predict(table int) {
+	t, p := &s.tables[table], &s.plans[table]
+	for _, row := range t.prev {
+		r := t.rows[row]
+		if r.born == 0 || r.born+2 >= s.frame || r.shifted != s.frame-1 {
+			continue
+		}
+		now := s.at(table, int(row))
+		s.next = append(s.next[:0], now...)
+		was, before := t.old[0][int(row)*p.lanes:], t.old[1][int(row)*p.lanes:]
+		moves := false
+		for i := range p.fields {
+			for j := range p.fields[i].leaves {
+				l := &p.fields[i].leaves[j]
+				if !l.predicts() || now[l.lane] == was[l.lane] {
+					continue
+				}
+				v := l.predict(l.number(now), l.number(was), l.number(before))
+				l.Put(s.next, v)
+				moves = moves || s.next[l.lane] != now[l.lane]
+			}
+		}
+		if moves {
+			s.touch(table, int(row))
+			copy(now, s.next)
+		}
+	}
 }
 
 var errTooLarge = errors.New("the state exceeds its limit")
@@ -146,7 +229,7 @@ func Compose(shared, own *State, table, row int, out []int32) bool {
 func (s *State) Equal(other *State) error {
 	for t := range s.tables {
 		name := s.schema.Tables[t].Name
-		for r := range max(len(s.tables[t].live), len(other.tables[t].live)) {
+		for r := range max(len(s.tables[t].rows), len(other.tables[t].rows)) {
 			a, inA := s.Row(t, r)
 			b, inB := other.Row(t, r)
 			if inA != inB {

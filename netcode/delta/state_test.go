@@ -40,42 +40,56 @@ func join(parts ...[]byte) (all []byte) {
 }
 
 func TestStateRefusesWhatNoEncoderWrites(t *testing.T) {
-	row := ints(1, 0, 1, 0, 1) // a row 0 of notes
+	row := ints(2, 1, 0, -1) // a row 0 of notes
+	four := ints(4, 1, 4, 0, 0, 0, 0, -1)
 	cases := []struct {
 		name string
 		held []byte // applied before
 		body []byte
 		err  error // nil: any
 	}{
-		{"table 0", nil, ints(0), errCanonical},
-		{"unknown table", nil, ints(3, 0, 1, 0, 1), wire.ErrRange},
-		{"table without a change", nil, ints(1, 0, 0), errCanonical},
-		{"tables that fall", nil, ints(2, 0, 1, 0, 1, 1, 0, 1, 0, 1), errCanonical},
-		{"table twice", nil, ints(1, 0, 1, 0, 1, 1, 0, 1, 0, 1), errCanonical},
-		{"removed row that is not there", nil, ints(1, 1, 0, 0), errNoRow},
-		{"changed row that is not there", nil, ints(1, 0, 1, 0, 0b1000, 1), errNoRow},
-		{"row without a change", row, ints(1, 0, 1, 0, 0), errCanonical},
-		{"mask beyond the fields", row, ints(1, 0, 1, 0, 1<<7), wire.ErrRange},
-		{"change by zero", row, ints(1, 0, 1, 0, 0b1000, 0), errCanonical},
-		{"size below zero", row, ints(1, 0, 1, 0, 0b1000, -1), wire.ErrRange},
-		{"size beyond 2^53", row, ints(1, 0, 1, 0, 0b1000, game.MaxSafeInt+1), wire.ErrRange},
-		{"difference beyond 2^54", row, ints(1, 0, 1, 0, 0b1000, math.MaxInt64), wire.ErrRange},
-		{"bool of 2", row, ints(1, 0, 1, 0, 0b10000, 2), wire.ErrRange},
-		{"int8 of 128", row, ints(1, 0, 1, 0, 0b100000, 128), wire.ErrRange},
-		{"uint8 by 128 instead of -128", row, ints(1, 0, 1, 0, 0b1000000, 128), wire.ErrRange},
-		{"no leaves", row, ints(1, 0, 1, 0, 0b100, 0), errCanonical},
-		{"too many leaves", row, ints(1, 0, 1, 0, 0b100, 4, 0, 1, 0, 1, 0, 1, 0, 1), wire.ErrRange},
-		{"leaf beyond the last", row, ints(1, 0, 1, 0, 0b100, 1, 3, 1), wire.ErrRange},
-		{"leaf far beyond the last", row, ints(1, 0, 1, 0, 0b100, 1, math.MaxInt64, 1), wire.ErrRange},
-		{"same text", row, join(ints(1, 0, 1, 0, 0b10), text("")), errCanonical},
-		{"long text", row, join(ints(1, 0, 1, 0, 0b10), text("sixsix")), wire.ErrRange},
-		{"text for a number", row, join(ints(1, 0, 1, 0, 0b1000), text("1")), wire.ErrType},
-		{"number for a text", row, ints(1, 0, 1, 0, 0b10, 1), wire.ErrType},
-		{"row beyond the highest", nil, ints(1, 0, 1, MaxStateRow+1, 1), wire.ErrRange},
-		{"more rows than elements", nil, ints(1, 0, 1e9), wire.ErrRange},
-		{"more removals than elements", nil, ints(1, 1e9), wire.ErrRange},
-		{"ends after the table", nil, ints(1), nil},
-		{"ends in a row", nil, ints(1, 0, 1, 0), wire.ErrShort},
+		{"table without a change", nil, ints(0), errCanonical},
+		{"unknown table", nil, ints(16+2, 1, 0, -1), wire.ErrRange},
+		{"tables that fall", nil, ints(8+2, 1, 0, -1, 2, 1, 0, -1), errCanonical},
+		{"table twice", nil, ints(2, 1, 0, -1, 2, 1, 1, -1), errCanonical},
+		{"removed row that is not there", nil, ints(1, 1, 0), errNoRow},
+		{"row removed and back", row, ints(3, 1, 0, 1, 0, -1), errCanonical},
+		{"changed row that is not there", nil, ints(2, 1, 0, 4, 1), errNoRow},
+		{"row without a change", row, ints(2, 1, 0, 0), errCanonical},
+		{"mask beyond the fields", row, ints(2, 1, 0, 1<<6), wire.ErrRange},
+		{"spawn mask beyond the fields", nil, ints(2, 1, 0, -1<<6-1), wire.ErrRange},
+		{"change by zero", row, ints(2, 1, 0, 4, 0), errCanonical},
+		{"size below zero", row, ints(2, 1, 0, 4, -1), wire.ErrRange},
+		{"size beyond 2^53", row, ints(2, 1, 0, 4, game.MaxSafeInt+1), wire.ErrRange},
+		{"difference beyond 2^54", row, ints(2, 1, 0, 4, math.MaxInt64), wire.ErrRange},
+		{"bool of 2", row, ints(2, 1, 0, 8, 2), wire.ErrRange},
+		{"int8 of 128", row, ints(2, 1, 0, 16, 128), wire.ErrRange},
+		{"uint8 by 128 instead of -128", row, ints(2, 1, 0, 32, 128), wire.ErrRange},
+		{"no leaves", row, ints(2, 1, 0, 2, 0), errCanonical},
+		{"too many leaves", row, ints(2, 1, 0, 2, 4, 0, 1, 0, 1, 0, 1, 0, 1), wire.ErrRange},
+		{"leaf beyond the last", row, ints(2, 1, 0, 2, 1, 3, 1), wire.ErrRange},
+		{"leaf far beyond the last", row, ints(2, 1, 0, 2, 1, math.MaxInt64, 1), wire.ErrRange},
+		{"same text", row, join(ints(2, 1, 0, 1), text("")), errCanonical},
+		{"long text", row, join(ints(2, 1, 0, 1), text("sixsix")), wire.ErrRange},
+		{"text that is not UTF-8", row, join(ints(2, 1, 0, 1), text("\xff")), wire.ErrText},
+		{"text for a number", row, join(ints(2, 1, 0, 4), text("1")), wire.ErrType},
+		{"number for a text", row, ints(2, 1, 0, 1, 1), wire.ErrType},
+		{"row beyond the highest", nil, ints(2, 1, MaxStateRow+1, -1), wire.ErrRange},
+		{"no strays", nil, ints(2, 0), errCanonical},
+		{"more rows than elements", nil, ints(2, 1e9), wire.ErrRange},
+		{"more removals than elements", nil, ints(1, 1e9), wire.ErrShort},
+		{"bitmap of more words than elements", nil, ints(1, -1e9), wire.ErrShort},
+		{"set of nothing", nil, ints(1, 0), errCanonical},
+		{"bitmap that ends with nothing", row, ints(1, -2, 1, 0), errCanonical},
+		{"bitmap word of 8 bits", row, ints(1, -1, 129), wire.ErrRange},
+		{"no groups", nil, ints(4, 0), errCanonical},
+		{"stray in a group", row, ints(6, 1, 0, 4, 1, 1, 1, 0, 4, 1), errCanonical},
+		{"group without rows", four, ints(4, 2, 4, 0, 0, 0, 0, 4, 0, 8, 1, 1, 1, 1), errCanonical},
+		{"group with all rows before the last", four, ints(4, 2, 4, 0, 0, 0, 0, 4, 15, 1, 1, 1, 1, 8), errCanonical},
+		{"member beyond the rows left", four, ints(4, 2, 4, 0, 0, 0, 0, 4, 16, 1), wire.ErrRange},
+		{"column that ends early", four, ints(4, 1, 4, 0, 0, 0, 0, 4, 1, 1, 1), wire.ErrShort},
+		{"ends after the table", nil, ints(2), nil},
+		{"ends in a row", nil, ints(2, 1, 0), wire.ErrShort},
 	}
 	for _, c := range cases {
 		s := NewState(textSchema())
@@ -105,23 +119,23 @@ func TestStateIsBounded(t *testing.T) {
 	}}}}))
 	var err error
 	for row := int64(0); err == nil && row <= MaxStateRow; row += 1 << 14 {
-		err = applyBody(s, ints(1, 0, 1, row, 1), 5)
-		if held := cap(s.tables[0].lanes); held > 2*MaxStateLanes {
-			t.Fatalf("%d lanes held", held)
+		err = applyBody(s, ints(2, 1, row, -1), 4)
+		if held := 3*cap(s.tables[0].lanes) + 3*cap(s.tables[0].rows); held > 2*MaxStateWords {
+			t.Fatalf("%d words held", held)
 		}
 	}
 	if !errors.Is(err, errTooLarge) {
 		t.Fatalf("error %v, want %v", err, errTooLarge)
 	}
 	s.Clear()
-	if err := applyBody(s, ints(1, 0, 1, 0, 1), 5); err != nil || s.Len(0) != 1 {
+	if err := applyBody(s, ints(2, 1, 0, -1), 4); err != nil || s.Len(0) != 1 {
 		t.Fatalf("after Clear: %d rows, %v", s.Len(0), err)
 	}
 }
 
 func TestStateRowsAndDifferences(t *testing.T) {
 	a, b := NewState(textSchema()), NewState(textSchema())
-	body := join(ints(1, 0, 2, 2, 0b111), text("hi"), ints(2, 0, 5, 1, -7), ints(0, 0b10001, 1))
+	body := join(ints(2, 2, 2, -0b100), text("hi"), ints(2, 0, 5, 1, -7), ints(0, -0b1001, 1))
 	if err := applyBody(a, body, elements(t, body)); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +156,7 @@ func TestStateRowsAndDifferences(t *testing.T) {
 	if err := b.Equal(a); err == nil || !strings.Contains(err.Error(), `"notes" row 2`) {
 		t.Fatalf("difference %v", err)
 	}
-	body = join(ints(1, 0, 2, 2, 0b111), text("hi"), ints(2, 0, 5, 1, -8), ints(0, 0b10001, 1))
+	body = join(ints(2, 2, 2, -0b100), text("hi"), ints(2, 0, 5, 1, -8), ints(0, -0b1001, 1))
 	if err := applyBody(b, body, elements(t, body)); err != nil {
 		t.Fatal(err)
 	}

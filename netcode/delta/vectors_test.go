@@ -21,7 +21,7 @@ var vectorFile = filepath.Join("..", "wire", "testdata", "bodies.json")
 
 // The file is {"cases": [...]}. A case holds a schema, in the shape of a
 // welcome's, and steps to be decoded one after the other. Rows is all that a
-// decoder holds after a step: by table, index and field. Fixed values are
+// decoder holds after a step, by table, index and field, and Hash their hash. Fixed values are
 // divided by their scale, fields of several leaves are arrays in order of leaf,
 // references are index + 1.
 type (
@@ -31,10 +31,12 @@ type (
 		Steps  []vectorStep `json:"steps"`
 	}
 	vectorStep struct {
-		Keyframe bool                                 `json:"keyframe"` // clear first
-		Elements int                                  `json:"elements"`
-		Body     string                               `json:"body"` // hex
-		Rows     map[string]map[string]map[string]any `json:"rows"`
+		Keyframe  bool                                 `json:"keyframe,omitempty"`  // clear first
+		Predicted bool                                 `json:"predicted,omitempty"` // differences from a prediction
+		Elements  int                                  `json:"elements"`
+		Body      string                               `json:"body"` // hex
+		Rows      map[string]map[string]map[string]any `json:"rows"`
+		Hash      uint32                               `json:"hash"`
 	}
 	vectorSchema struct {
 		Kind     string      `json:"kind"`
@@ -126,7 +128,8 @@ func vectorRows(s *State) map[string]map[string]map[string]any {
 }
 
 // vectorCaseOf encodes entries as view v sees them: the first from nothing, and
-// again each of which the number is in keyframes.
+// again each of which the number is in keyframes. The shared part is predicted
+// where three states were told before.
 func vectorCaseOf(t *testing.T, name string, s *game.Schema, v View, entries []*game.Entry, keyframes ...int) vectorCase {
 	c := vectorCase{Name: name, Schema: vectorSchemaOf(s)}
 	r := wire.NewReader(wire.AppendSchema(nil, s))
@@ -138,18 +141,26 @@ func vectorCaseOf(t *testing.T, name string, s *game.Schema, v View, entries []*
 	for _, k := range keyframes {
 		isKey[k] = true
 	}
+	run := 0
 	for i, e := range entries {
-		var base *game.Entry
-		if !isKey[i] {
-			base = entries[i-1]
-		} else {
+		step := vectorStep{Keyframe: isKey[i], Predicted: !isKey[i] && run >= predictRun && v.Seat == 0}
+		var body []byte
+		switch {
+		case step.Keyframe:
 			state.Clear()
+			body, step.Elements = enc.AppendBody(nil, nil, v, e, v)
+			run = 0
+		case step.Predicted:
+			body, step.Elements = enc.AppendPredicted(nil, [3]*game.Entry{entries[i-1], entries[i-2], entries[i-3]}, e, v)
+		default:
+			body, step.Elements = enc.AppendBody(nil, entries[i-1], v, e, v)
 		}
-		body, n := enc.AppendBody(nil, base, v, e, v)
-		if err := applyBody(state, body, n); err != nil {
-			t.Fatal(err)
+		run++
+		if r := wire.NewReader(body); state.apply(&r, step.Elements, step.Predicted) != nil || r.Len() > 0 {
+			t.Fatalf("%s: step %d does not decode", name, i)
 		}
-		c.Steps = append(c.Steps, vectorStep{isKey[i], n, hex.EncodeToString(body), vectorRows(state)})
+		step.Body, step.Rows, step.Hash = hex.EncodeToString(body), vectorRows(state), state.Hash()
+		c.Steps = append(c.Steps, step)
 	}
 	return c
 }
@@ -191,6 +202,29 @@ func tankVectors(t *testing.T) []vectorCase {
 	}
 }
 
+// groupVectors is many rows at once: groups of spawns and changes, bitmaps and
+// gaps, strays, motion that goes on and motion that does not.
+func groupVectors(t *testing.T) vectorCase {
+	s := tankSchema()
+	var entries []*game.Entry
+	for tick := range int64(8) {
+		e := s.NewEntry(2)
+		e.Tick = game.Tick(tick + 1)
+		for r := range int64(40) {
+			if tick >= 5 && r%3 == 0 || tick == 6 && r == 1 {
+				continue // gone, by bitmap; by gap
+			}
+			x, heading := 100*r+tick*(r%4), 250+tick*(r%3)
+			if r == 11 && tick > 4 {
+				x += 1000 * tick // a stray in haste
+			}
+			put(s, e, 0, int(r), public, x, -x, heading%256, 100-tick/4*(r%2))
+		}
+		entries = append(entries, e)
+	}
+	return vectorCaseOf(t, "groups and predictions", s, seen, entries)
+}
+
 func textVectors(t *testing.T) vectorCase {
 	s := textSchema()
 	var entries []*game.Entry
@@ -200,7 +234,7 @@ func textVectors(t *testing.T) vectorCase {
 		put(s, e, 0, 3, public)
 		row := e.Tables[0].Row(3, s.Tables[0].Lanes)
 		f := s.Tables[0].Fields
-		f[0].Leaves[0].PutString(row, []string{"", "hello", "né日", "né日", "\x00"}[i])
+		f[0].Leaves[0].PutString(row, []string{"", "hello", "é日", "é日", "\x00"}[i])
 		f[1].Leaves[i%3].Put(row, 100_000*i)
 		f[1].Leaves[2].Put(row, -i)
 		f[2].Leaves[0].Put(row, []int64{game.MaxSafeInt, 0, 1 << 40, 1<<40 + 1, 1<<40 - 1}[i])
@@ -228,7 +262,7 @@ func randomVectors(t *testing.T, seed uint64) vectorCase {
 }
 
 func TestVectors(t *testing.T) {
-	cases := append(tankVectors(t), textVectors(t))
+	cases := append(tankVectors(t), textVectors(t), groupVectors(t))
 	for seed := range uint64(4) {
 		cases = append(cases, randomVectors(t, seed))
 	}

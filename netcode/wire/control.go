@@ -55,7 +55,9 @@ const (
 type Resync struct {
 	Tick   game.Tick // of the state that the client holds, 0 for none
 	Reason uint8
-	Hash   uint64 // of that state; 0 for none
+	// Hash is that of the shared store held, if Hashed: for ResyncHash.
+	Hash   uint32
+	Hashed bool
 }
 
 // AppendResync appends the message.
@@ -64,7 +66,10 @@ func AppendResync(dst []byte, q Resync) []byte {
 	dst = AppendUint(dst, uint64(KindResync))
 	dst = AppendUint(dst, uint64(q.Tick))
 	dst = AppendUint(dst, uint64(q.Reason))
-	return appendOptionalHash(dst, q.Hash)
+	if !q.Hashed {
+		return AppendNil(dst)
+	}
+	return AppendUint(dst, uint64(q.Hash))
 }
 
 // ReadResync reads the n elements after the kind.
@@ -72,7 +77,11 @@ func ReadResync(r *Reader, n int) (Resync, error) {
 	e := elements{r: *r, left: n, kind: KindResync}
 	q := Resync{Tick: game.Tick(e.uint("tick", math.MaxUint32))}
 	q.Reason = uint8(e.uint("reason", math.MaxUint8))
-	q.Hash = e.hash("hash", true)
+	if q.Hashed = e.r.Peek() != TypeNil; q.Hashed {
+		q.Hash = uint32(e.uint("hash", math.MaxUint32))
+	} else {
+		e.null("hash")
+	}
 	return q, e.end(r)
 }
 

@@ -177,7 +177,7 @@ func stateExamples(s *game.Schema) []example {
 	shared := delta.View{Teams: game.Team(0)}
 	own := delta.View{Teams: game.Team(0), Seat: 1}
 
-	key, mark := wire.BeginKeyframe(nil, 1234)
+	key, mark := wire.BeginKeyframe(nil, wire.Keyframe{Tick: 1234, Last: true})
 	key, n := enc.AppendBody(key, nil, shared, base, shared)
 	key = wire.EndKeyframe(key, mark, n)
 	first, mark := wire.BeginSelf(nil, wire.Self{Slack: -1})
@@ -192,23 +192,72 @@ func stateExamples(s *game.Schema) []example {
 
 	return []example{
 		{"delta", next, "back" +
-			"|=table 0, tank|=1 removed row|=gap: row 2|=2 rows" +
+			"|=table 0, tank: removed, strays|=1 removed row|=gap: row 2|=2 strays" +
 			"|=gap: row 0|=mask: x, turn, slots, target, score|=x + 16: 400 / 256|=turn + 10 mod 256: 4" +
 			"|=2 slots|=gap: slot 2|=slot 2 + 7: 7|=gap: slot 3|=slot 3 - 1: 8|=target - 3: none|=score - (2^53 + 4): -5" +
 			"|=gap: row 1|=mask: spawn, y, target|=y: 256 / 256|=target: row 0" +
-			"|=table 1, match|=no removed rows|=1 row|=gap: row 0|=mask: left|=left - 1: 599"},
-		{"keyframe", key, "tick|part|parts" +
-			"|=table 0, tank|=no removed rows|=2 rows" +
+			"|=table 1, match: strays|=1 stray|=gap: row 0|=mask: left|=left - 1: 599"},
+		{"delta-groups", groupsExample(s), "back" +
+			"|=table 0, tank: strays, groups|=1 stray|=gap: row 4|=mask: name|name" +
+			"|=2 groups|=set: a bitmap of 2 words|=rows 0, 1, 2, 3, 5, 6|=rows 7, 8, 9" +
+			"|=mask: x, turn|=members: the first 6 of 9|=and no more" +
+			"|=x of row 0 + 5|=x of row 1 + 5|=x of row 2 + 5|=x of row 3 + 5|=x of row 5 + 5|=x of row 6 + 5" +
+			"|=turn of row 0 - 1|=turn of row 1 - 1|=turn of row 2 - 1|=turn of row 3 - 1|=turn of row 5 - 1|=turn of row 6 - 1" +
+			"|=mask: y; the rows left|=y of row 7 + 9|=y of row 8 + 9|=y of row 9 + 9"},
+		{"delta-predicted", predictedExample(s), "=back 0: one tick, predicted" +
+			"|=table 0, tank: strays|=1 stray|=gap: row 0|=mask: x|=x: 28 was expected, + 2: 30"},
+		{"keyframe", key, "tick|part|=last: yes" +
+			"|=table 0, tank: strays|=2 strays" +
 			"|=gap: row 0|=mask: spawn, x, y, turn, name, slots, target, score|=x: 384 / 256|=y: -512 / 256|=turn: 250|name" +
 			"|=2 slots|=gap: slot 0|=slot 0: 1|=gap: slot 3|=slot 3: 9|=target: row 2|score" +
 			"|=gap: row 2|=mask: spawn, x, turn, name|=x: 70000 / 256|=turn: 128|name" +
-			"|=table 1, match|=no removed rows|=1 row|=gap: row 0|=mask: spawn, left|left"},
+			"|=table 1, match: strays|=1 stray|=gap: row 0|=mask: spawn, left|left"},
 		{"self-keyframe", first, "dack|=slack: no input yet|drops" +
-			"|=table 0, tank|=no removed rows|=1 row|=gap: row 0|=mask: spawn, ammo|ammo"},
+			"|=table 0, tank: strays|=1 stray|=gap: row 0|=mask: spawn, ammo|ammo"},
 		{"self-delta", self, "dack|=slack: 5/4 ticks|drops" +
-			"|=table 0, tank|=no removed rows|=1 row|=gap: row 0|=mask: ammo|=ammo - 1: 11"},
+			"|=table 0, tank: strays|=1 stray|=gap: row 0|=mask: ammo|=ammo - 1: 11"},
 		{"event", enc.AppendEvents(nil, ring, 1234, 1235, shared, 0), "back|=type: hit|=at: row 0|damage"},
+		{"check", wire.AppendCheck(nil, enc.Hash(cur, shared)), "=the shared store after the delta of 6.1"},
 	}
+}
+
+// tanksAt is an entry of n tanks that a function moves.
+func tanksAt(s *game.Schema, tick game.Tick, n int, at func(row int) (x, y, turn int, name string)) *game.Entry {
+	e := s.NewEntry(1)
+	e.Tick = tick
+	for row := range n {
+		x, y, turn, name := at(row)
+		addRow(s, e, 0, row, game.RowMeta{}, x, y, turn, name, 0, 0, 0, 0, 0, 0, 0)
+	}
+	return e
+}
+
+func groupsExample(s *game.Schema) []byte {
+	shared := delta.View{Teams: game.Team(0)}
+	base := tanksAt(s, 1, 10, func(int) (int, int, int, string) { return 100, 100, 9, "" })
+	cur := tanksAt(s, 2, 10, func(row int) (int, int, int, string) {
+		switch {
+		case row == 4:
+			return 100, 100, 9, "Cy"
+		case row < 7:
+			return 105, 100, 8, ""
+		}
+		return 100, 109, 9, ""
+	})
+	b, mark := wire.BeginDelta(nil, 1)
+	b, n := delta.NewEncoder(s).AppendBody(b, base, shared, cur, shared)
+	return wire.EndDelta(b, mark, n)
+}
+
+func predictedExample(s *game.Schema) []byte {
+	var past [3]*game.Entry
+	for i, x := range []int{24, 20, 16} {
+		past[i] = tanksAt(s, game.Tick(3-i), 1, func(int) (int, int, int, string) { return x, 7, 0, "" })
+	}
+	cur := tanksAt(s, 4, 1, func(int) (int, int, int, string) { return 30, 7, 0, "" })
+	b, mark := wire.BeginDelta(nil, wire.Predicted)
+	b, n := delta.NewEncoder(s).AppendPredicted(b, past, cur, delta.View{Teams: game.Team(0)})
+	return wire.EndDelta(b, mark, n)
 }
 
 func inputExamples(s *game.Schema) []example {

@@ -156,8 +156,11 @@ func reencodeState(m *Messages) (out []byte, whole bool, err error) {
 		return EndDelta(append(out, r.Rest()...), mark, elems), true, err
 	case KindKeyframe:
 		k, elems, err := ReadKeyframe(r, m.Len())
-		out, mark := BeginKeyframe(nil, k.Tick)
+		out, mark := BeginKeyframe(nil, k)
 		return EndKeyframe(append(out, r.Rest()...), mark, elems), true, err
+	case KindCheck:
+		hash, err := ReadCheck(r, m.Len())
+		return AppendCheck(nil, hash), m.Len() == 1, err
 	case KindSelf:
 		s, elems, err := ReadSelf(r, m.Len())
 		out, mark := BeginSelf(nil, s)

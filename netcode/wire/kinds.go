@@ -29,7 +29,7 @@ const (
 	// KindSelf s>c [4, dack, slack, drops, body...]: what is for this player
 	// only, for the state frame that follows.
 	KindSelf Kind = 4
-	// KindKeyframe s>c [5, tick, part, parts, body...]: the state from nothing.
+	// KindKeyframe s>c [5, tick, part, last, body...]: the state from nothing.
 	KindKeyframe Kind = 5
 	// KindEvent s>c [6, back, type, fields...]: something that happened once,
 	// back ticks before the state frame it belongs to.
@@ -51,18 +51,25 @@ const (
 	kindReset   Kind = 13
 	kindStalled Kind = 14
 	kindMoved   Kind = 15
-	kindCheck   Kind = 16
 
-	// numKinds is one more than the highest kind that Messages yields.
-	numKinds = 13
+	// KindCheck s>c [16, hash]: what the receiver's shared store must be.
+	KindCheck Kind = 16
+
+	// numKinds is one more than the highest kind.
+	numKinds = 17
 )
+
+// known reports whether Messages yields messages of the kind.
+func (k Kind) known() bool {
+	return k >= KindHello && k <= KindLeave || k == KindCheck
+}
 
 // kindNames holds the names by number; the empty name is no kind.
 var kindNames = [...]string{
 	KindHello: "hello", KindWelcome: "welcome", KindDelta: "delta", KindSelf: "self",
 	KindKeyframe: "keyframe", KindEvent: "event", KindInput: "input", KindResync: "resync",
 	KindPing: "ping", KindPong: "pong", KindBye: "bye", KindLeave: "leave",
-	kindReset: "reset", kindStalled: "stalled", kindMoved: "moved", kindCheck: "check",
+	kindReset: "reset", kindStalled: "stalled", kindMoved: "moved", KindCheck: "check",
 }
 
 // String is the kind's name.

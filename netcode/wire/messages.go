@@ -58,7 +58,7 @@ func (m *Messages) read() (bool, error) {
 	if err := m.rest.SkipN(n - 1); err != nil {
 		return false, err
 	}
-	if kind == 0 || kind >= numKinds {
+	if kind >= numKinds || !Kind(kind).known() {
 		return false, nil
 	}
 	end := m.rest.off
@@ -140,6 +140,13 @@ func (e *elements) int(name string, low, high int64) int64 {
 		return 0
 	}
 	return v
+}
+
+// null reads a nil.
+func (e *elements) null(name string) {
+	if e.begin(name) {
+		e.fail(name, e.r.ReadNil())
+	}
 }
 
 // str reads a string that valid accepts.

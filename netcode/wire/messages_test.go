@@ -38,7 +38,7 @@ func TestMessages(t *testing.T) {
 		{"nothing", "", "", nil},
 		{"one", string(ping), "ping/2/2", nil},
 		{"two, the first half read", string(ping) + "\x91\x0c" + string(ping), "ping/2/2 leave/0/0 ping/2/2", nil},
-		{"unknown kinds between", "\x91\x0d\x91\x10" + string(ping) + "\x92\xcd\x03\xe8\x81\xa1k\xcb12345678", "ping/2/2", nil},
+		{"unknown kinds between", "\x91\x0d\x91\x11" + string(ping) + "\x92\xcd\x03\xe8\x81\xa1k\xcb12345678", "ping/2/2", nil},
 		{"kind 0", "\x91\x00" + string(ping), "ping/2/2", nil},
 		{"trailing elements", "\x95\x09\x01\x02\xa1x\x91\xc0" + string(ping), "ping/4/6 ping/2/2", nil},
 		{"empty array", string(ping) + "\x90", "ping/2/2", ErrShort},
@@ -143,7 +143,7 @@ func TestControlRoundTrips(t *testing.T) {
 			Grace: time.Duration(u32()) * time.Millisecond, SchemaHash: rng.Uint64(),
 		}, AppendWelcome, ReadWelcome)
 		roundTrip(t, Bye{Code: Code(rng.Uint32()), Text: pick(rng, "", "because"), Retry: time.Duration(u32()) * time.Millisecond}, AppendBye, ReadBye)
-		roundTrip(t, Resync{Tick: game.Tick(u32()), Reason: uint8(u32()), Hash: rng.Uint64() * uint64(rng.IntN(2))}, AppendResync, ReadResync)
+		roundTrip(t, Resync{Tick: game.Tick(u32()), Reason: uint8(u32()), Hash: u32(), Hashed: true}, AppendResync, ReadResync)
 		roundTrip(t, Ping{ID: u32(), T: u53()}, AppendPing, ReadPing)
 		roundTrip(t, Pong{ID: u32(), T: u53(), Tick: game.Tick(u32())}, AppendPong, ReadPong)
 	}
@@ -183,9 +183,9 @@ func TestStateHeads(t *testing.T) {
 		if back, elems, err := ReadDelta(m.Reader(), m.Len()); back != 70000 || elems != n || m.Reader().Len() != n || err != nil {
 			t.Errorf("delta: %d, %d, %v", back, elems, err)
 		}
-		b, mark = BeginKeyframe(nil, math.MaxUint32)
+		b, mark = BeginKeyframe(nil, Keyframe{math.MaxUint32, 3, true})
 		m = check("keyframe", EndKeyframe(append(b, body...), mark, n), KindKeyframe, keyframeHead)
-		if k, elems, err := ReadKeyframe(m.Reader(), m.Len()); k != (Keyframe{math.MaxUint32, 0, 1}) || elems != n || err != nil {
+		if k, elems, err := ReadKeyframe(m.Reader(), m.Len()); k != (Keyframe{math.MaxUint32, 3, true}) || elems != n || err != nil {
 			t.Errorf("keyframe: %+v, %d, %v", k, elems, err)
 		}
 		want := Self{DAck: 1 << 30, Slack: -1, Drops: 300}
@@ -203,9 +203,9 @@ func TestStateHeads(t *testing.T) {
 		bytes string
 		want  error
 	}{
-		{"\x91\x03", ErrShort}, {"\x92\x03\x00", ErrRange}, {"\x92\x03\xff", ErrType},
+		{"\x91\x03", ErrShort}, {"\x92\x03\xff", ErrType},
 		{"\x94\x04\x00\xfe\x00", ErrRange}, {"\x94\x04\x00\xcd\x80\x00\x00", ErrRange}, {"\x93\x04\x00\x00", ErrShort},
-		{"\x94\x05\x00\x01\x02", ErrRange}, {"\x94\x05\x00\x00\x02", ErrRange}, {"\x94\x05\x00\x00\x00", ErrRange},
+		{"\x94\x05\x00\x00\x02", ErrRange}, {"\x94\x05\x00\xff\x00", ErrType}, {"\x91\x10", ErrShort}, {"\x92\x10\xff", ErrType},
 		{"\x93\x06\x00\x40", ErrRange}, {"\x92\x06\x00", ErrShort},
 	} {
 		m := ReadMessages([]byte(c.bytes))
@@ -220,6 +220,8 @@ func TestStateHeads(t *testing.T) {
 			_, _, err = ReadKeyframe(m.Reader(), m.Len())
 		case KindEvent:
 			_, _, err = ReadEvent(m.Reader(), m.Len())
+		case KindCheck:
+			_, err = ReadCheck(m.Reader(), m.Len())
 		}
 		if !errors.Is(err, c.want) {
 			t.Errorf("%x: %v, want %v", c.bytes, err, c.want)

@@ -24,7 +24,12 @@ const (
 	eventHead    = 3
 )
 
-// BeginDelta begins a delta from the state back ticks ago, back >= 1 (section 6.1).
+// Predicted in place of a delta's back says that it is one tick and that the body
+// tells differences from a prediction (section 6.8).
+const Predicted game.Tick = 0
+
+// BeginDelta begins a delta from the state back ticks ago, or one that is
+// Predicted (section 6.1).
 func BeginDelta(dst []byte, back game.Tick) (out []byte, mark int) {
 	dst, mark = BeginArray(dst)
 	return AppendUint(append(dst, byte(KindDelta)), uint64(back)), mark
@@ -33,13 +38,10 @@ func BeginDelta(dst []byte, back game.Tick) (out []byte, mark int) {
 // EndDelta ends a delta whose body has n elements.
 func EndDelta(dst []byte, mark, n int) []byte { return EndArray(dst, mark, deltaHead+n) }
 
-// ReadDelta reads the head of a delta.
+// ReadDelta reads the head of a delta: back may be Predicted.
 func ReadDelta(r *Reader, n int) (back game.Tick, elems int, err error) {
 	e := elements{r: *r, left: n, kind: KindDelta}
 	back = game.Tick(e.uint("back", math.MaxUint32))
-	if back == 0 {
-		e.fail("back", ErrRange)
-	}
 	return back, e.left, e.end(r)
 }
 
@@ -70,34 +72,47 @@ func ReadSelf(r *Reader, n int) (s Self, elems int, err error) {
 	return s, e.left, e.end(r)
 }
 
-// Keyframe is the head of a state from nothing (section 6.2).
+// Keyframe is the head of a part of a state from nothing (section 6.2).
 type Keyframe struct {
-	Tick  game.Tick
-	Part  uint16 // from 0
-	Parts uint16 // at least 1; always 1 in version 1
+	Tick game.Tick
+	Part uint16 // from 0
+	Last bool   // the state is complete
 }
 
-// BeginKeyframe begins the only part of a keyframe.
-func BeginKeyframe(dst []byte, tick game.Tick) (out []byte, mark int) {
+// BeginKeyframe begins a part of a keyframe.
+func BeginKeyframe(dst []byte, k Keyframe) (out []byte, mark int) {
 	dst, mark = BeginArray(dst)
-	dst = AppendUint(append(dst, byte(KindKeyframe)), uint64(tick))
-	return append(dst, 0, 1), mark
+	dst = AppendUint(append(dst, byte(KindKeyframe)), uint64(k.Tick))
+	dst = AppendUint(dst, uint64(k.Part))
+	if k.Last {
+		return append(dst, 1), mark
+	}
+	return append(dst, 0), mark
 }
 
-// EndKeyframe ends a keyframe whose body has n elements.
+// EndKeyframe ends a part whose body has n elements.
 func EndKeyframe(dst []byte, mark, n int) []byte { return EndArray(dst, mark, keyframeHead+n) }
 
-// ReadKeyframe reads the head of a keyframe. Keyframes in several parts are for
-// later versions and refused.
+// ReadKeyframe reads the head of a part of a keyframe.
 func ReadKeyframe(r *Reader, n int) (k Keyframe, elems int, err error) {
 	e := elements{r: *r, left: n, kind: KindKeyframe}
 	k.Tick = game.Tick(e.uint("tick", math.MaxUint32))
-	k.Part = uint16(e.uint("part", 0))
-	k.Parts = uint16(e.uint("parts", 1))
-	if k.Parts != 1 {
-		e.fail("parts", ErrRange)
-	}
+	k.Part = uint16(e.uint("part", math.MaxUint16))
+	k.Last = e.uint("last", 1) == 1
 	return k, e.left, e.end(r)
+}
+
+// AppendCheck appends the hash of the shared store as of the state frame before
+// (section 9.4).
+func AppendCheck(dst []byte, hash uint32) []byte {
+	return AppendUint(append(AppendArrayHead(dst, 2), byte(KindCheck)), uint64(hash))
+}
+
+// ReadCheck reads the n elements after the kind.
+func ReadCheck(r *Reader, n int) (hash uint32, err error) {
+	e := elements{r: *r, left: n, kind: KindCheck}
+	hash = uint32(e.uint("hash", math.MaxUint32))
+	return hash, e.end(r)
 }
 
 // Event is the head of an event (section 7).

@@ -128,7 +128,7 @@ func messageVectors() (list []vector) {
 		message("unknown kinds", join([]byte{0x91, 13}, by["ping"], []byte{0x93, 0xcd, 0x03, 0xe8, 0x91, 0x80, 0xc4, 0x01, 0xff}, by["leave"])),
 		message("trailing elements", []byte{0x95, 9, 1, 2, 0xa1, 'x', 0x81, 0xa1, 'k', 0xc0}),
 		message("bye with a long text", wire.AppendBye(nil, wire.Bye{Code: 255, Text: strings.Repeat("é", 200), Retry: time.Hour})),
-		message("resync with hash", wire.AppendResync(nil, wire.Resync{Tick: math.MaxUint32, Reason: 255, Hash: 1})),
+		message("resync with hash", wire.AppendResync(nil, wire.Resync{Tick: math.MaxUint32, Reason: 255, Hash: math.MaxUint32, Hashed: true})),
 	)
 }
 
@@ -165,7 +165,7 @@ func refusedMessages() []vector {
 		{Name: "input with dseq 0", Hex: "9407000100"}, {Name: "input with dseq 2^32", Hex: "9407cf00000001000000000100"},
 		{Name: "input with mask 2^52", Hex: "94070101cf0010000000000000"}, {Name: "input with negative mask", Hex: "94070101ff"},
 		{Name: "input without mask", Hex: "93070101"}, {Name: "ping with negative id", Hex: "9309ff00"}, {Name: "ping without t", Hex: "920901"},
-		{Name: "resync with reason 256", Hex: "940800cd0100c0"}, {Name: "resync with hash as str", Hex: "94080000a83030303030303030"},
+		{Name: "resync with reason 256", Hex: "940800cd0100c0"}, {Name: "resync with hash as str", Hex: "94080000a83030303030303030"}, {Name: "resync with hash 2^32", Hex: "94080000cf0000000100000000"},
 	}
 }
 

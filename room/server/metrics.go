@@ -175,6 +175,7 @@ func roomMetrics(m emitter, s *room.Stats) {
 	m.counter("frames_refused_total", "State frames that a connection was not ready for.", s.FramesRefused)
 	m.counter("keyframes_total", "Keyframes that a connection took.", s.Keyframes)
 	m.counter("resyncs_total", "Keyframes that clients asked for.", s.Resyncs)
+	m.counter("wrong_hashes_total", "Keyframes that clients asked for since their state was not the room's.", s.WrongHashes)
 }
 
 func addLoop(a, b loop.Stats) loop.Stats {

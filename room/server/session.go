@@ -177,7 +177,7 @@ func (s *session) dispatch(now time.Duration, m *wire.Messages) error {
 	case wire.KindResync:
 		q, err := wire.ReadResync(r, m.Len())
 		if err == nil {
-			s.viewer.Resync(q.Tick)
+			s.viewer.Resync(q)
 		}
 		return err
 	case wire.KindLeave:
