@@ -2,6 +2,7 @@
 # make test   everything: Go with the race detector, JavaScript, a real browser
 # make lint   gofmt, vet, staticcheck, types of the JavaScript
 # make bench  benchmarks of the hot paths
+# make bench-wire  bytes and time of the wire format, beside others
 # make fuzz   every fuzz target for FUZZTIME each
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,7 +14,7 @@ LISTEN ?= 127.0.0.1:8080
 ARTIFACTS := .artifacts
 PACKAGES := ./...
 
-.PHONY: build run test test-go test-noalloc test-js test-browser lint bench fuzz setup clean
+.PHONY: build run test test-go test-noalloc test-js test-browser lint bench bench-wire fuzz setup clean
 
 build:
 	go build -o bin/roomd ./cmd/roomd
@@ -24,10 +25,11 @@ run: build
 test: test-go test-js test-browser
 
 # The race detector changes what allocates and how long things take, so tests of
-# allocations and of real processes run a second time without it.
+# allocations, of real processes and of thousands of schedules run a second time
+# without it.
 test-go:
 	go test -race -timeout 8m $(PACKAGES)
-	go test -timeout 5m -run 'Alloc|Watchdog|Connections|Load' $(PACKAGES)
+	go test -timeout 5m -run 'Alloc|Watchdog|Connections|Load|Schedule|Guards' $(PACKAGES)
 
 test-js: ; @.ci/js test
 test-browser: ; @.ci/browser
@@ -42,6 +44,9 @@ lint:
 
 bench:
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+bench-wire:
+	go run ./loadtest wire
 
 fuzz:
 	@for pkg in $$(go list $(PACKAGES)); do \
