@@ -60,6 +60,20 @@ func (s *State) Clear() {
 	s.words, s.clear = 0, s.frame
 }
 
+// Copy makes to, a state of the same schema, hold the rows and lives that s holds
+// now. What s held before is not copied: to takes no predicted bodies.
+func (s *State) Copy(to *State) {
+	to.words, to.frame, to.clear = s.words, s.frame, s.frame
+	for i := range s.tables {
+		from, t := &s.tables[i], &to.tables[i]
+		t.rows, t.lanes, t.n = append(t.rows[:0], from.rows...), append(t.lanes[:0], from.lanes...), from.n
+		t.moved, t.prev = t.moved[:0], t.prev[:0]
+		for k := range t.old {
+			t.old[k] = grow(t.old[k][:0], len(t.lanes))
+		}
+	}
+}
+
 // Len is the number of rows of a table.
 func (s *State) Len(table int) int { return s.tables[table].n }
 
