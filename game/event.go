@@ -78,6 +78,9 @@ func (w *World) emit(num uint8, to PlayerID, teams Teams, v unsafe.Pointer) {
 	}
 	o.lanes = slices.Grow(o.lanes, n)[:lane+n]
 	clear(o.lanes[lane:])
+	if w.onLoss != nil {
+		et.plan.losses(v, nil, true, Loss{Event: true, Type: int(num)}, w.onLoss)
+	}
 	if bad, at := et.plan.capture(v, o.lanes[lane:]); bad > 0 {
 		w.notFinite(&et.warned, et.plan, bad, at)
 	}

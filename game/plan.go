@@ -71,7 +71,7 @@ type plan struct {
 	trims []leafOp // strings that are not sent but bounded
 	refs  []refPlan
 	state []stateOp
-	names []string // fields of the checkpoint, for layoutHash
+	names []stateName // fields of the checkpoint, for layoutHash and Diff
 }
 
 // leafOp moves one scalar between a struct and its lanes.

@@ -31,6 +31,8 @@ type rows struct {
 	head   []int32 // by PlayerID: first and last owned row, -1 none
 	tail   []int32
 	warned bool // a number that is not finite was told
+
+	audited []uint64 // slot.birth of the row captured last, while Sim.OnLoss listens
 }
 
 // slot is what the engine keeps of one place beside RowMeta.

@@ -144,6 +144,9 @@ func (s *Sim) Step(now Tick) {
 // It allocates only while e or the tables grow.
 func (s *Sim) Capture(e *Entry) {
 	e.Tick = s.w.now
+	if s.w.onLoss != nil {
+		s.w.tellLosses()
+	}
 	for len(e.Tables) < len(s.w.tables) {
 		e.Tables = append(e.Tables, TableRows{})
 	}

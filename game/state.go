@@ -16,13 +16,19 @@ type stateOp struct {
 	max   int // strings: bytes
 }
 
+// stateName is one field of the checkpoint, before runs are joined.
+type stateName struct {
+	path string // Tank.X
+	op   stateOp
+}
+
 // addState appends n scalars at an offset, to the run before if they continue it.
 func (p *plan) addState(code opCode, at uintptr, n int, max *tag, path string) {
 	op := stateOp{off: at, code: code, count: n}
 	if code == opString {
 		op.max = max.max
 	}
-	p.names = append(p.names, fmt.Sprintf("%s %d %d %d", path, op.code, op.count, op.max))
+	p.names = append(p.names, stateName{path, op})
 	if i := len(p.state) - 1; i >= 0 && code != opString {
 		last := &p.state[i]
 		if last.code == code && last.off+uintptr(last.count)*code.size() == at {
@@ -151,7 +157,7 @@ func layoutHash(k *Kind) uint64 {
 	for _, t := range k.tables {
 		fmt.Fprintf(h, "%s %t\n", t.row.Name, t.row.Single)
 		for _, n := range t.names {
-			fmt.Fprintf(h, " %s\n", n)
+			fmt.Fprintf(h, " %s %d %d %d\n", n.path, n.op.code, n.op.count, n.op.max)
 		}
 	}
 	return h.Sum64()

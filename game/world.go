@@ -25,6 +25,7 @@ type World struct {
 	post   func(topic string, body []byte)
 	warn   func(msg string)
 	plans  planSource
+	onLoss func(Loss) // see Sim.OnLoss; nil
 }
 
 // seat is the engine's own knowledge of a player.

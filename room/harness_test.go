@@ -316,7 +316,7 @@ func (s *stage) resumeWith(old, holder *peer) *peer {
 		s.t.Fatal(err)
 	}
 	s.peers = append(s.peers, p)
-	p.v = s.Join(JoinRequest{Resume: &Resume{
+	p.v = s.Join(JoinRequest{SchemaHash: s.schemaHash, Resume: &Resume{
 		Seat: tok.Seat, Secret: tok.Secret, Epoch: old.welcome.Epoch, Tick: p.tick,
 	}}, p)
 	return p

@@ -176,7 +176,7 @@ func act(s *stage, p *peer, rng *mathrand.Rand) {
 			s.resume(p)
 		}
 	case n < 16 && p.welcome.Seat != 0:
-		if old := s.peers[rng.IntN(len(s.peers))]; old.bye != 0 && old.welcome.Seat != 0 && old.tick < s.sim.seats[p.welcome.Seat].since {
+		if old := s.peers[rng.IntN(len(s.peers))]; old.bye != 0 && old.welcome.Seat != 0 && old.tick != 0 && old.tick < s.sim.seats[p.welcome.Seat].since {
 			s.resumeWith(p, old) // holds what another seat was sent, before it had this one
 		} else {
 			s.resume(p)

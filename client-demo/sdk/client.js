@@ -138,7 +138,9 @@ export class Room {
 
   /**
    * Sends the input of one tick. It returns the input's sequence, 0 when it was
-   * not sent since there is no connection or it does not keep up.
+   * not sent since there is no connection or it does not keep up. Games that
+   * steer call it in each tick (see InputClock), games of turns when the player
+   * acts: pings do not wake a room that sleeps, inputs do.
    * @param {Row} input
    * @param {number} [seen] the tick that the player saw, the newest by default
    */

@@ -39,8 +39,11 @@ export const MAX_STRING = 255;
 /** Rows of one table: an index is 20 bits. */
 export const MAX_ROWS = (1 << 20) - 1;
 
-/** Values of all rows that one store may hold: a bound on memory. */
-export const MAX_STORE_VALUES = 1 << 22;
+/** States in a row that a prediction needs. */
+export const PREDICT_RUN = 3;
+
+/** Values of all rows that one store may hold, past ones included: a bound on memory. */
+export const MAX_STORE_VALUES = 1 << 23;
 /** Events held back for the state frame they belong to. */
 export const MAX_HELD_EVENTS = 1 << 14;
 

@@ -42,6 +42,9 @@ export class Link {
     this.slack = 0;
     this.drops = 0;
     this.resyncs = 0;
+    this.wrongHashes = 0; // checks that the state held did not pass
+    /** @private part of a keyframe that must come next, and its tick */
+    this.part = { next: 0, tick: 0 };
     /** @private */
     this.w = new Writer();
     /** @private @type {InputEncoder | null} */
@@ -157,6 +160,8 @@ export class Link {
         events = frame && [];
       } else if (m.kind === wire.EVENT) {
         if (events) this.onEvent(m, events);
+      } else if (m.kind === wire.CHECK) {
+        this.onCheck(wire.readCheck(m), now);
       } else if (m.kind === wire.PONG) {
         const p = wire.readPong(m);
         this.sink.pong(p.t, p.tick);
@@ -209,32 +214,76 @@ export class Link {
   /**
    * @param {import('./wire.js').Message} m
    * @param {number} now
-   * @returns {{changes: Changes, keyframe: boolean} | null} null when a keyframe must come first
+   * @returns {{changes: Changes, keyframe: boolean} | null} null when the state is
+   *   not whole: more parts or another keyframe must come
    * @private
    */
   onFrame(m, now) {
     if (!this.state) return null;
-    const keyframe = m.kind === wire.KEYFRAME;
-    const own = this.self?.body ?? null;
-    this.self = null;
     try {
-      if (keyframe) {
-        const k = wire.readKeyframe(m);
-        const changes = this.state.apply(true, { r: m.r, left: k.left }, own);
-        this.tick = k.tick;
-        this.holds = true;
-        return { changes, keyframe };
-      }
-      const d = wire.readDelta(m);
-      this.tick += d.back; // also while a keyframe is waited for
-      if (!this.holds) throw new ProtocolError('a delta without its base');
-      const changes = this.state.apply(false, { r: m.r, left: d.left }, own);
-      return { changes, keyframe };
+      return m.kind === wire.KEYFRAME ? this.onPart(m, this.state) : this.onDelta(m, this.state);
     } catch (e) {
       if (!(e instanceof ProtocolError)) throw e;
-      this.resync(now, wire.RESYNC_OTHER);
+      this.resync(now, wire.RESYNC_BASE);
       return null;
     }
+  }
+
+  /**
+   * @param {import('./wire.js').Message} m
+   * @param {State} state
+   * @private
+   */
+  onDelta(m, state) {
+    const own = this.takeSelf();
+    const d = wire.readDelta(m);
+    this.tick += Math.max(d.back, 1); // also while a keyframe is waited for
+    if (!this.holds) throw new ProtocolError('a delta without its base');
+    const changes = state.applyDelta({ r: m.r, left: d.left }, own, d.back === 0);
+    return { changes, keyframe: false };
+  }
+
+  /**
+   * @param {import('./wire.js').Message} m
+   * @param {State} state
+   * @private
+   */
+  onPart(m, state) {
+    const k = wire.readKeyframe(m);
+    const first = k.part === 0;
+    if (!first && (k.part !== this.part.next || k.tick !== this.part.tick)) {
+      throw new ProtocolError('a part of a keyframe out of order');
+    }
+    this.part = { next: k.part + 1, tick: k.tick };
+    this.holds = false;
+    const own = k.last ? this.takeSelf() : null;
+    const changes = state.applyPart(first, k.last, { r: m.r, left: k.left }, own);
+    if (!changes) return null;
+    this.part.next = 0;
+    this.tick = k.tick;
+    this.holds = true;
+    return { changes, keyframe: true };
+  }
+
+  /** The body of the self that was kept for this frame. @private */
+  takeSelf() {
+    const own = this.self?.body ?? null;
+    this.self = null;
+    return own;
+  }
+
+  /**
+   * Compares the shared store with what the server says it is (section 9.4).
+   * @param {number} hash
+   * @param {number} now
+   * @private
+   */
+  onCheck(hash, now) {
+    if (!this.state || !this.holds) return;
+    const held = this.state.shared.hash();
+    if (held === hash) return;
+    this.wrongHashes++;
+    this.resync(now, wire.RESYNC_HASH, held);
   }
 
   /**
@@ -242,14 +291,16 @@ export class Link {
    * use.
    * @param {number} now
    * @param {number} reason
+   * @param {number | null} [hash] of the shared store, for RESYNC_HASH
    */
-  resync(now, reason) {
+  resync(now, reason, hash = null) {
     const tick = this.holds ? this.tick : 0;
     this.drop();
+    this.part.next = 0;
     if (now - this.asked < RESYNC_MS) return;
     this.asked = now;
     this.resyncs++;
-    wire.appendResync(this.w.clear(), tick, reason);
+    wire.appendResync(this.w.clear(), tick, reason, hash);
     this.flush();
   }
 

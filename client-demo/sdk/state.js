@@ -94,6 +94,8 @@ export class State {
     /** @type {Table[]} */
     this.tables = schema.tables.map((t, i) => new Table(t, () => this.own.tables[i].keys()));
     this.byName = new Map(this.tables.map((t) => [t.name, t]));
+    /** @private @type {Map<number, number>} changes of a keyframe that is not complete */
+    this.keyframe = new Map();
   }
 
   /**
@@ -107,19 +109,45 @@ export class State {
   }
 
   /**
-   * Applies a state frame (section 6.7). After a ProtocolError the tables are as
-   * before, and only a keyframe may be applied.
-   * @param {boolean} keyframe
+   * Applies a delta (section 6.7). After a ProtocolError the tables are as before,
+   * and only a keyframe may be applied.
    * @param {{r: Reader, left: number}} shared body of the frame
    * @param {{r: Reader, left: number} | null} own body of the self that preceded it
+   * @param {boolean} predicted
    * @returns {Changes}
    */
-  apply(keyframe, shared, own) {
+  applyDelta(shared, own, predicted) {
     /** @type {Map<number, number>} */
     const changes = new Map();
-    if (keyframe) this.clearStores(changes);
-    this.shared.apply(shared.r, shared.left, changes);
+    this.shared.apply(shared.r, shared.left, changes, predicted);
     if (own) this.own.apply(own.r, own.left, changes);
+    return this.composeAll(changes);
+  }
+
+  /**
+   * Applies a part of a keyframe. The tables are as before until the last part.
+   * @param {boolean} first
+   * @param {boolean} last
+   * @param {{r: Reader, left: number}} shared body of the part
+   * @param {{r: Reader, left: number} | null} own body of the self that preceded it
+   * @returns {Changes | null} null before the last part
+   */
+  applyPart(first, last, shared, own) {
+    if (first) {
+      this.keyframe = new Map();
+      this.clearStores(this.keyframe);
+    }
+    this.shared.apply(shared.r, shared.left, this.keyframe);
+    if (!last) return null;
+    if (own) this.own.apply(own.r, own.left, this.keyframe);
+    return this.composeAll(this.keyframe);
+  }
+
+  /**
+   * @param {Map<number, number>} changes
+   * @private
+   */
+  composeAll(changes) {
     /** @type {Changes} */
     const told = new Map();
     for (const [key, spawned] of changes) this.compose(keyTable(key), keyIndex(key), spawned, told);
@@ -148,8 +176,8 @@ export class State {
    */
   compose(t, index, spawned, told) {
     const table = this.tables[t];
-    const shared = this.shared.tables[t].get(index);
-    const own = this.own.tables[t].get(index);
+    const shared = this.shared.row(t, index);
+    const own = this.own.row(t, index);
     let row = table.byIndex.get(index);
     const base = shared ?? own;
     if (!base) {
@@ -186,7 +214,7 @@ export class State {
     const data = {};
     for (const field of schema.fields) {
       for (const leaf of field.leaves) {
-        const raw = leaf.type === STRING ? r.text(leaf.max) : r.int(leaf.low, leaf.high);
+        const raw = leaf.type === STRING ? r.str(leaf.max) : r.int(leaf.low, leaf.high);
         put(data, field, leaf, expose(leaf, raw));
       }
     }

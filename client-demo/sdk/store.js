@@ -1,9 +1,12 @@
 // What a viewer decoded of one part of the state, shared or own: rows as raw
-// values. Source: netcode/wire/PROTOCOL.md sections 6.4 and 6.5.
+// values, and what they were, for predictions. Source: netcode/wire/PROTOCOL.md
+// sections 6.4, 6.5 and 6.8.
 
-import { MAX_ROWS, MAX_STORE_VALUES } from './limits.js';
+import { Body } from './body.js';
+import { MAX_ROWS, MAX_STORE_VALUES, PREDICT_RUN } from './limits.js';
+import { Murmur } from './murmur.js';
 import { ProtocolError, Reader } from './msgpack.js';
-import { STRING } from './schema.js';
+import { FIXED, INTEGER, STRING, UNSIGNED } from './schema.js';
 
 /** @typedef {import('./schema.js').Schema} Schema */
 /** @typedef {import('./schema.js').Leaf} Leaf */
@@ -25,6 +28,26 @@ export const keyTable = (key) => Math.floor(key / (MAX_ROWS + 1));
 /** @param {number} key */
 export const keyIndex = (key) => key % (MAX_ROWS + 1);
 
+/** One row that is held. The numbers of frames say when things happened to it. */
+class Held {
+  /**
+   * @param {number} index
+   * @param {Raw} values
+   * @param {number} frame
+   */
+  constructor(index, values, frame) {
+    this.index = index;
+    this.values = values;
+    /** @type {Raw} before the newest frame that changed the row */
+    this.was = [];
+    /** @type {Raw} before the frame before that */
+    this.before = [];
+    this.born = frame; // 0: gone
+    this.shifted = 0; // changed last
+    this.told = frame; // named by a body last
+  }
+}
+
 /** One store. Its memory is bounded whatever it is given. */
 export class Store {
   /**
@@ -34,17 +57,43 @@ export class Store {
   constructor(schema, mark) {
     this.schema = schema;
     this.mark = mark;
-    /** @type {Map<number, Raw>[]} rows by index, for each table */
+    /** @type {Map<number, Held>[]} rows by index, for each table */
     this.tables = schema.tables.map(() => new Map());
+    /** @private @type {Held[][]} rows that the newest frame changed, for each table */
+    this.moved = schema.tables.map(() => []);
+    /** @private @type {Held[][]} and the frame before */
+    this.prev = schema.tables.map(() => []);
+    /** @private leaves that are predicted, for each table */
+    this.predicts = schema.tables.map((t) => t.fields.flatMap((f) => f.leaves.filter(predicts)));
     /** @private */
     this.zeros = schema.tables.map((t) => t.fields.flatMap((f) => f.leaves.map((l) => (l.type === STRING ? '' : 0))));
     /** @private values of all rows */
     this.values = 0;
+    /** @private bodies applied */
+    this.frame = 0;
+    /** @private of them, before clear */
+    this.cleared = 0;
+    /** @private @type {number[]} a predicted row */
+    this.next = [];
+    /** @private @type {Set<number>} rows that the running body removed */
+    this.gone = new Set();
   }
 
   clear() {
     for (const rows of this.tables) rows.clear();
+    for (const list of this.moved) list.length = 0;
     this.values = 0;
+    this.cleared = this.frame;
+  }
+
+  /**
+   * The values of a row, or undefined.
+   * @param {number} table
+   * @param {number} index
+   * @returns {Raw | undefined}
+   */
+  row(table, index) {
+    return this.tables[table].get(index)?.values;
   }
 
   /**
@@ -54,15 +103,29 @@ export class Store {
    * @param {number} left
    * @param {Map<number, number>} changes gets the key of each row that changed,
    *   with this store's mark where the row was spawned
+   * @param {boolean} [predicted] the body tells differences from a prediction
    */
-  apply(r, left, changes) {
+  apply(r, left, changes, predicted = false) {
+    if (predicted && this.frame - this.cleared < PREDICT_RUN) fail('a prediction without three states before');
+    this.frame++;
+    for (let t = 0; t < this.tables.length; t++) {
+      const list = this.prev[t];
+      this.prev[t] = this.moved[t];
+      list.length = 0;
+      this.moved[t] = list;
+      if (predicted) this.predict(t, changes);
+    }
+    this.gone.clear();
     const body = new Body(r, left);
     let last = -1;
     while (body.left > 0) {
-      const table = body.uint(this.tables.length) - 1;
-      if (table <= last) fail('tables do not rise');
+      const head = body.uint(this.tables.length * 8 - 1);
+      const table = head >> 3;
+      if (table <= last || head % 8 === 0) fail('sections do not rise, or are empty');
       last = table;
-      this.applyTable(body, table, changes);
+      if (head & 1) this.applyRemoved(body, table, changes);
+      if (head & 2) this.applyStrays(body, table, changes);
+      if (head & 4) this.applyGroups(body, table, changes);
     }
   }
 
@@ -72,167 +135,218 @@ export class Store {
    * @param {Map<number, number>} changes
    * @private
    */
-  applyTable(body, table, changes) {
+  applyRemoved(body, table, changes) {
     const rows = this.tables[table];
-    const removed = body.uint(body.left);
-    let index = -1;
-    for (let i = 0; i < removed; i++) {
-      index = body.index(index);
-      if (!rows.delete(index)) fail('removes a row that is not there');
+    for (const index of body.set()) {
+      const row = rows.get(index);
+      if (!row || row.told === this.frame) fail('removes a row that is not there');
+      row.born = 0;
+      rows.delete(index);
+      this.gone.add(rowKey(table, index));
       this.values -= this.weight(table);
-      const key = rowKey(table, index);
-      changes.set(key, changes.get(key) ?? 0);
-    }
-    const changed = body.uint(body.left);
-    if (removed + changed === 0) fail('table without changes');
-    index = -1;
-    for (let i = 0; i < changed; i++) {
-      index = body.index(index);
-      this.applyRow(body, table, index, changes);
+      note(changes, table, index);
     }
   }
 
   /**
    * @param {Body} body
    * @param {number} table
-   * @param {number} index
    * @param {Map<number, number>} changes
    * @private
    */
-  applyRow(body, table, index, changes) {
+  applyStrays(body, table, changes) {
+    const n = body.uint(body.left);
+    if (n === 0) fail('no strays');
     const fields = this.schema.tables[table].fields;
-    let mask = body.uint(2 ** (fields.length + 1) - 1);
-    if (mask === 0) fail('row without changes');
-    const key = rowKey(table, index);
-    let row = this.tables[table].get(index);
-    if (mask % 2 === 1) {
-      row = this.spawn(table, index);
-      changes.set(key, (changes.get(key) ?? 0) | this.mark);
-    } else {
-      if (!row) fail('changes a row that is not there');
-      changes.set(key, changes.get(key) ?? 0);
-    }
-    mask = Math.floor(mask / 2); // up to 52 bits: beyond what bit operators hold
-    for (let i = 0; mask > 0; i++, mask = Math.floor(mask / 2)) {
-      if (mask % 2 === 1) applyField(body, fields[i].leaves, row);
+    let index = -1;
+    for (let i = 0; i < n; i++) {
+      index = body.index(index);
+      const spawn = body.mask(fields.length);
+      const values = this.open(table, index, spawn, changes).values;
+      for (const f of body.fields) body.field(fields[f].leaves, values);
     }
   }
 
   /**
+   * @param {Body} body
    * @param {number} table
-   * @param {number} index
+   * @param {Map<number, number>} changes
    * @private
    */
-  spawn(table, index) {
+  applyGroups(body, table, changes) {
+    const n = body.uint(body.left);
+    if (n === 0) fail('no groups');
+    const fields = this.schema.tables[table].fields;
+    let left = body.set();
+    /** @type {Raw[]} */
+    const members = [];
+    for (let g = 0; g < n; g++) {
+      const spawn = body.mask(fields.length);
+      const picked = g === n - 1 ? left : body.members(left);
+      members.length = 0;
+      for (const index of picked) members.push(this.open(table, index, spawn, changes).values);
+      for (const f of body.fields) {
+        const leaves = fields[f].leaves;
+        for (let i = 0; i < members.length; i++) body.field(leaves, members[i]);
+      }
+      left = body.rest;
+    }
+  }
+
+  /**
+   * Readies a row for its values. A body names it once.
+   * @param {number} table
+   * @param {number} index
+   * @param {boolean} spawn
+   * @param {Map<number, number>} changes
+   * @returns {Held}
+   * @private
+   */
+  open(table, index, spawn, changes) {
     const rows = this.tables[table];
-    if (!rows.has(index)) {
+    let row = rows.get(index);
+    if (row && row.told === this.frame) fail('names a row twice');
+    if (!spawn) {
+      if (!row) fail('changes a row that is not there');
+      this.touch(table, row);
+      row.told = this.frame;
+      note(changes, table, index);
+      return row;
+    }
+    const key = rowKey(table, index);
+    if (this.gone.has(key)) fail('names a row twice');
+    if (row) {
+      row.born = 0;
+    } else {
       this.values += this.weight(table);
       if (this.values > MAX_STORE_VALUES) fail('more rows than this client keeps');
     }
-    const row = this.zeros[table].slice();
+    row = new Held(index, this.zeros[table].slice(), this.frame);
     rows.set(index, row);
+    changes.set(key, (changes.get(key) ?? 0) | this.mark);
     return row;
   }
 
   /**
-   * A row without leaves still costs its place.
+   * Keeps the values of a row before the running frame changes it.
+   * @param {number} table
+   * @param {Held} row
+   * @private
+   */
+  touch(table, row) {
+    if (row.shifted === this.frame) return;
+    if (row.shifted === this.frame - 1) {
+      const spare = row.before;
+      row.before = row.was;
+      row.was = spare;
+    } else {
+      copy(row.before, row.values);
+    }
+    copy(row.was, row.values);
+    row.shifted = this.frame;
+    this.moved[table].push(row);
+  }
+
+  /**
+   * Brings each row that moved in the frame before to where it is expected
+   * (section 6.8). All others are expected to rest.
+   * @param {number} table
+   * @param {Map<number, number>} changes
+   * @private
+   */
+  predict(table, changes) {
+    const leaves = this.predicts[table];
+    const next = this.next;
+    for (const row of this.prev[table]) {
+      if (row.born === 0 || row.born + 3 > this.frame || row.shifted !== this.frame - 1) continue;
+      const { values, was, before } = row;
+      next.length = 0;
+      let moves = false;
+      for (const l of leaves) {
+        const now = values[l.slot];
+        const v = expected(l, now, was[l.slot], before[l.slot]);
+        next.push(v);
+        moves ||= v !== now;
+      }
+      if (!moves) continue;
+      this.touch(table, row);
+      for (let i = 0; i < leaves.length; i++) values[leaves[i].slot] = next[i];
+      note(changes, table, row.index);
+    }
+  }
+
+  /** What identifies the rows held, as a check tells it (section 9.4). */
+  hash() {
+    const m = new Murmur();
+    this.tables.forEach((rows, t) => {
+      const fields = this.schema.tables[t].fields;
+      for (const index of [...rows.keys()].sort((a, b) => a - b)) {
+        const values = /** @type {Held} */ (rows.get(index)).values;
+        m.word(t);
+        m.word(index);
+        for (const f of fields) {
+          for (const l of f.leaves) {
+            if (l.type === STRING) m.text(values[l.slot]);
+            else if (l.bits === 64 && l.type !== FIXED) m.wide(values[l.slot]);
+            else m.word(values[l.slot]);
+          }
+        }
+      }
+    });
+    return m.sum();
+  }
+
+  /**
+   * A row without leaves still costs its place. Values are there thrice.
    * @param {number} table
    * @private
    */
   weight(table) {
-    return this.zeros[table].length + 1;
-  }
-}
-
-/** The elements of a body, of which left are to come. */
-class Body {
-  /**
-   * @param {Reader} r
-   * @param {number} left
-   */
-  constructor(r, left) {
-    this.r = r;
-    this.left = left;
-  }
-
-  take() {
-    if (this.left <= 0) fail('ends early');
-    this.left--;
-    return this.r;
-  }
-
-  /** @param {number} most */
-  uint(most) {
-    return this.take().uint(most);
-  }
-
-  /**
-   * Reads a gap and returns the index it leads to.
-   * @param {number} last
-   */
-  index(last) {
-    const index = last + 1 + this.uint(MAX_ROWS);
-    if (index >= MAX_ROWS) fail('row index out of range');
-    return index;
+    return 3 * this.zeros[table].length + 1;
   }
 }
 
 /**
- * Reads the value of one field into a row (section 6.5).
- * @param {Body} body
- * @param {Leaf[]} leaves
- * @param {Raw} row
+ * @param {Map<number, number>} changes
+ * @param {number} table
+ * @param {number} index
  */
-function applyField(body, leaves, row) {
-  if (leaves.length === 1) return applyLeaf(body, leaves[0], row);
-  const n = body.uint(leaves.length);
-  if (n === 0) fail('field without changes');
-  let last = -1;
-  for (let i = 0; i < n; i++) {
-    last += 1 + body.uint(leaves.length);
-    if (last >= leaves.length) fail('leaf out of range');
-    applyLeaf(body, leaves[last], row);
-  }
+function note(changes, table, index) {
+  const key = rowKey(table, index);
+  if (!changes.has(key)) changes.set(key, 0);
+}
+
+/** @param {any[]} to @param {any[]} from */
+function copy(to, from) {
+  for (let i = 0; i < from.length; i++) to[i] = from[i];
+}
+
+/** Whether a leaf is told as a difference from a prediction. @param {Leaf} l */
+function predicts(l) {
+  return l.type === FIXED || ((l.type === INTEGER || l.type === UNSIGNED) && l.bits <= 32);
 }
 
 /**
- * @param {Body} body
- * @param {Leaf} leaf
- * @param {Raw} row
+ * As far again as a number moved last, unless the same guess a step earlier would
+ * have been no better than none (section 6.8).
+ * @param {Leaf} l
+ * @param {number} b0 the value
+ * @param {number} b1 and before
+ * @param {number} b2 and before that
  */
-function applyLeaf(body, leaf, row) {
-  const r = body.take();
-  const old = row[leaf.slot];
-  if (leaf.type === STRING) {
-    row[leaf.slot] = r.text(leaf.max);
-    return;
-  }
-  const d = leaf.bits === 64 && leaf.scale === 0 ? r.wide() : r.int();
-  if (d === 0) fail('difference of nothing');
-  row[leaf.slot] = add(leaf, old, d);
+function expected(l, b0, b1, b2) {
+  const step = apart(l.wrap, b0 - b1);
+  if (step === 0) return b0;
+  const miss = step - apart(l.wrap, b1 - b2);
+  if (Math.abs(miss) >= Math.abs(step)) return b0;
+  const v = b0 + step;
+  if (l.wrap) return (v + l.wrap) % l.wrap;
+  return v < l.low || v > l.high ? b0 : v;
 }
 
-/**
- * Undoes the difference d from the number old.
- * @param {Leaf} leaf
- * @param {number} old
- * @param {number | bigint} d
- * @returns {number}
- */
-function add(leaf, old, d) {
-  let v;
-  if (typeof d === 'bigint' || !Number.isSafeInteger(old + d)) {
-    // Two 64-bit values are exact as numbers, their difference may not be.
-    const sum = BigInt(old) + BigInt(d);
-    if (sum < BigInt(leaf.low) || sum > BigInt(leaf.high)) fail('value out of range');
-    return Number(sum);
-  }
-  if (leaf.wrap) {
-    if (d < -leaf.wrap / 2 || d >= leaf.wrap / 2) fail('difference out of range');
-    v = (old + d + leaf.wrap) % leaf.wrap;
-  } else {
-    v = old + d;
-    if (v < leaf.low || v > leaf.high) fail('value out of range');
-  }
-  return v;
+/** A difference, modulo wrap if that is not 0. @param {number} wrap @param {number} d */
+function apart(wrap, d) {
+  if (wrap === 0) return d;
+  if (d >= wrap / 2) return d - wrap;
+  return d < -wrap / 2 ? d + wrap : d;
 }

@@ -21,6 +21,7 @@ export const PING = 9;
 export const PONG = 10;
 export const BYE = 11;
 export const LEAVE = 12;
+export const CHECK = 16;
 
 /** Flags of a hello and of a welcome. */
 export const FLAG_SPECTATE = 1;
@@ -29,6 +30,7 @@ export const FLAG_RESUMED = 1;
 /** Reasons of a resync (section 9.1). */
 export const RESYNC_OTHER = 0;
 export const RESYNC_BASE = 1;
+export const RESYNC_HASH = 2;
 export const RESYNC_BACKLOG = 3;
 
 const UINT32 = 2 ** 32 - 1;
@@ -161,9 +163,12 @@ export function appendInput(w, dseq, dseen, mask, count, values) {
  * @param {Writer} w
  * @param {number} tick of the state held, 0 for none
  * @param {number} reason
+ * @param {number | null} [hash] of the shared store held, for RESYNC_HASH
  */
-export function appendResync(w, tick, reason) {
-  w.array(4).int(RESYNC).int(tick).int(reason).nil();
+export function appendResync(w, tick, reason, hash = null) {
+  w.array(4).int(RESYNC).int(tick).int(reason);
+  if (hash === null) w.nil();
+  else w.int(hash);
 }
 
 /**
@@ -204,7 +209,7 @@ export function readMessages(bytes) {
     const kind = r.uint();
     const start = r.off;
     r.skip(n - 1);
-    if (kind > 0 && kind <= LEAVE) list.push({ kind, n: n - 1, r: new Reader(bytes, start, r.off) });
+    if ((kind > 0 && kind <= LEAVE) || kind === CHECK) list.push({ kind, n: n - 1, r: new Reader(bytes, start, r.off) });
   }
   return list;
 }
@@ -262,25 +267,36 @@ export function readWelcome({ n, r }) {
 }
 
 /**
- * Reads the head of a delta (section 6.1); the reader is then at its body.
+ * Reads the head of a delta (section 6.1); the reader is then at its body. A back
+ * of 0 is one tick, told as differences from a prediction.
  * @param {Message} m
  */
 export function readDelta({ n, r }) {
   need(n, 1);
   const back = r.uint(UINT32);
-  if (back === 0) throw new ProtocolError('delta from its own tick');
   return { back, left: n - 1 };
 }
 
 /**
- * Reads the head of a keyframe (section 6.2); the reader is then at its body.
+ * Reads the head of a part of a keyframe (section 6.2); the reader is then at its
+ * body.
  * @param {Message} m
  */
 export function readKeyframe({ n, r }) {
   need(n, 3);
   const tick = r.uint(UINT32);
-  if (r.uint(0) !== 0 || r.uint(1) !== 1) throw new ProtocolError('keyframe in parts');
-  return { tick, left: n - 3 };
+  const part = r.uint(65535);
+  const last = r.uint(1) === 1;
+  return { tick, part, last, left: n - 3 };
+}
+
+/**
+ * Reads the hash that the shared store must have (section 9.4).
+ * @param {Message} m
+ */
+export function readCheck({ n, r }) {
+  need(n, 1);
+  return r.uint(UINT32);
 }
 
 /**

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Room } from '../sdk/client.js';
 import { BACKOFF_MAX_MS, CONNECT_MS, SILENCE_MS } from '../sdk/limits.js';
-import { HELLO, INPUT, readMessages } from '../sdk/wire.js';
+import { HELLO, INPUT, PING, readMessages } from '../sdk/wire.js';
 import { encode, welcome } from './lib.js';
 
-const KEYFRAME = [5, 101, 0, 1, 1, 0, 1, 0, 7, 512, 100];
+const KEYFRAME = [5, 101, 0, 1, 2, 1, 0, -4, 512, 100];
 
 /** A world in which time passes when the test says so. */
 function world() {
@@ -90,6 +90,23 @@ test('joins, plays and keeps the seat in the storage', () => {
   assert.equal(room.input({ dx: 3 }), 1);
   assert.equal(readMessages(w.socket.sent.at(-1))[0].kind, INPUT);
   assert.deepEqual([...w.kept.values()], ['r.1.secret']);
+});
+
+test('who does nothing sends nothing but pings, and an act is one input', () => {
+  const { w, room } = playing();
+  w.socket.sent.length = 0;
+  const think = () => {
+    for (let s = 0; s < 60; s++) {
+      w.pass(1000);
+      w.receive(encode([10, 0, w.now, 101]));
+    }
+  };
+  const sent = () => w.socket.sent.splice(0).map((/** @type {Uint8Array} */ b) => readMessages(b)[0].kind);
+  think();
+  assert.deepEqual([room.status, new Set(sent())], ['playing', new Set([PING])]);
+  room.input({ fire: true });
+  think();
+  assert.deepEqual(sent().filter((/** @type {number} */ k) => k !== PING), [INPUT]);
 });
 
 test('a broken connection is resumed with token and cursor', () => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Link } from '../sdk/link.js';
-import { RESYNC, readMessages } from '../sdk/wire.js';
+import { CHECK, RESYNC, RESYNC_HASH, readMessages } from '../sdk/wire.js';
 import { ProtocolError, encode, random, vectors, welcome } from './lib.js';
 
 /** A link and what it told. */
@@ -23,8 +23,8 @@ function rig() {
 }
 
 // tank 0 at x = 2 (512/256), hp 100; tank 2 at x = 1, hp 50.
-const KEYFRAME = [5, 101, 0, 1, 1, 0, 2, 0, 7, 512, 100, 1, 7, 256, 50];
-const OWN = [4, 0, -1, 0, 1, 0, 1, 0, 9, 8]; // tank 0 is ours, ammo 8
+const KEYFRAME = [5, 101, 0, 1, 2, 2, 0, -4, 512, 100, 1, -4, 256, 50];
+const OWN = [4, 0, -1, 0, 2, 1, 0, -5, 8]; // tank 0 is ours, ammo 8
 
 /** @param {...any} messages */
 const concat = (...messages) => Uint8Array.from(messages.flatMap((m) => [...encode(m)]));
@@ -44,7 +44,7 @@ test('a state is composed of the shared and the own part', () => {
   assert.deepEqual({ ...tank?.get(2) }, { x: 1, hp: 50, ammo: 0 });
   assert.deepEqual(tank?.mine(), [0]);
   assert.deepEqual(told.states.map((s) => [s.tick, s.keyframe]), [[101, true]]);
-  link.receive(encode([3, 2, 1, 1, 2, 1, 0, 2, -256]), 0); // two ticks later: tank 2 gone, tank 0 moved
+  link.receive(encode([3, 2, 3, 1, 2, 1, 0, 1, -256]), 0); // two ticks later: tank 2 gone, tank 0 moved
   assert.equal(link.tick, 103);
   assert.deepEqual([...(tank ?? [])].map(([i, t]) => [i, t.x]), [[0, 1]]);
 });
@@ -84,7 +84,7 @@ test('a resumed seat sends what was not acknowledged again, 8 at most', () => {
 test('a broken state asks for a keyframe once a second, and then is right again', () => {
   const { link, told } = joined();
   told.sent.length = 0;
-  link.receive(encode([3, 1, 1, 0, 1, 7, 2, 5]), 1000); // changes a row that is not there
+  link.receive(encode([3, 1, 2, 1, 7, 1, 5]), 1000); // changes a row that is not there
   link.receive(encode([3, 1]), 1500);
   link.receive(encode([3, 1]), 2100);
   assert.deepEqual(told.sent.map((b) => readMessages(b)[0].kind), [RESYNC, RESYNC]);
@@ -99,7 +99,7 @@ test('a message before the welcome ends the connection', () => {
 
 test('100,000 mutated frames do no harm', { timeout: 60_000 }, () => {
   const next = random(7);
-  const pool = [OWN, KEYFRAME, [3, 1, 1, 0, 1, 0, 2, -5], [6, 0, 0, 200], [4, 1, 2, 0, 1, 0, 1, 0, 8, 1], [10, 1, 2, 3]].map((m) => encode(m));
+  const pool = [OWN, KEYFRAME, [3, 1, 2, 1, 0, 1, -5], [6, 0, 0, 200], [4, 1, 2, 0, 2, 1, 0, 4, 1], [10, 1, 2, 3]].map((m) => encode(m));
   for (const m of vectors('vectors.json').messages) pool.push(Uint8Array.from(Buffer.from(m.hex, 'hex')));
   const { link } = joined();
   let refused = 0;
@@ -143,3 +143,55 @@ function mutate(from, next) {
   }
   return Uint8Array.from(b);
 }
+
+test('a keyframe comes in parts, and nothing is told before the last', () => {
+  const { link, told } = joined();
+  const tank = link.state?.table('tank');
+  link.receive(encode([5, 110, 0, 0, 2, 1, 0, -2, 256]), 1000);
+  link.receive(encode([5, 110, 1, 0, 2, 1, 3, -2, 512]), 1000);
+  assert.equal(link.holds, false);
+  assert.equal(told.states.length, 1);
+  assert.deepEqual([...(tank ?? [])].map(([i]) => i), [0, 2], 'the tables are as before');
+  link.receive(concat([4, 0, -1, 0, 2, 1, 0, -5, 9], [5, 110, 2, 1, 2, 1, 4, -1], [6, 0, 0, 7]), 1000);
+  assert.deepEqual([...(tank ?? [])].map(([i, t]) => [i, t.x, t.ammo]), [[0, 1, 9], [3, 2, 0], [4, 0, 0]]);
+  assert.deepEqual([link.tick, link.holds, told.states.length, told.states[1].events.length], [110, true, 2, 1]);
+});
+
+test('parts out of order, and deltas between them, ask for another keyframe', () => {
+  for (const broken of [[[5, 110, 0, 0], [5, 110, 2, 1]], [[5, 110, 0, 0], [5, 111, 1, 1]], [[5, 110, 1, 1]], [[5, 110, 0, 0], [3, 1]]]) {
+    const { link } = joined();
+    for (const m of broken) link.receive(encode(m), 1000);
+    assert.deepEqual([link.resyncs, link.holds], [1, false], JSON.stringify(broken));
+    link.receive(encode([5, 120, 0, 1, 2, 1, 0, -4, 512, 100]), 1100);
+    assert.deepEqual([link.tick, link.holds], [120, true]);
+  }
+});
+
+test('deltas with back 0 are differences from a prediction', () => {
+  const { link, told } = joined();
+  const tank = link.state?.table('tank');
+  link.receive(encode([3, 0]), 1000);
+  assert.equal(link.resyncs, 1, 'a prediction from one state');
+  link.receive(encode(KEYFRAME), 1000);
+  link.receive(encode([3, 1, 2, 1, 0, 1, 256]), 1000); // tank 0 moves by 1
+  link.receive(encode([3, 1, 2, 1, 0, 1, 256]), 1000); // and again
+  const before = told.states.length;
+  link.receive(encode([3, 0]), 1000); // and goes on
+  assert.deepEqual([tank?.get(0)?.x, tank?.get(2)?.x, link.tick], [5, 1, 104]);
+  assert.deepEqual(told.states[before].changes.get('tank').changed, [0], 'what the prediction moved is told');
+  link.receive(encode([3, 0, 2, 1, 0, 1, -256]), 1000); // it stops
+  link.receive(encode([3, 0]), 1000); // and rests
+  assert.deepEqual([tank?.get(0)?.x, link.tick, link.resyncs], [5, 106, 1]);
+});
+
+test('a check that fails asks for a keyframe with the own hash', () => {
+  const { link, told } = joined();
+  const hash = link.state?.shared.hash() ?? 0;
+  link.receive(concat([3, 1], [CHECK, hash]), 1000);
+  assert.deepEqual([link.resyncs, link.wrongHashes], [0, 0]);
+  link.receive(concat([3, 1], [6, 0, 0, 3], [CHECK, (hash ^ 1) >>> 0]), 1000);
+  assert.deepEqual([link.resyncs, link.wrongHashes, link.holds], [1, 1, false]);
+  assert.deepEqual([...(told.sent.at(-1) ?? [])], [...encode([RESYNC, 103, RESYNC_HASH, hash])]);
+  link.receive(concat([3, 1], [CHECK, 5]), 1000);
+  assert.equal(link.wrongHashes, 1, 'of a state that is not held');
+});

@@ -9,9 +9,9 @@ import { Link } from '../sdk/link.js';
 import { PING, readMessages } from '../sdk/wire.js';
 import { ProtocolError, encode, schemaOf, welcome } from './lib.js';
 
-const OWN = [4, 0, -1, 0, 1, 0, 1, 0, 9, 8];
-const KEYFRAME = [5, 101, 0, 1, 1, 0, 1, 0, 7, 512, 100];
-const BROKEN = [3, 1, 1, 0, 1, 7, 2, 5]; // changes a row that is not there
+const OWN = [4, 0, -1, 0, 2, 1, 0, -5, 8];
+const KEYFRAME = [5, 101, 0, 1, 2, 1, 0, -4, 512, 100];
+const BROKEN = [3, 1, 2, 1, 7, 1, 5]; // changes a row that is not there
 
 /** @param {...any} messages */
 const concat = (...messages) => Uint8Array.from(messages.flatMap((m) => [...encode(m)]));
@@ -34,7 +34,7 @@ test('events of frames that could not be applied are not told with a later frame
   const { link, states } = joined();
   link.receive(concat(BROKEN, [6, 0, 0, 50]), 1000);
   link.receive(concat([4, 0, -1, 0], [6, 0, 0, 51], [3, 1], [6, 0, 0, 52]), 1100);
-  link.receive(concat(OWN, [6, 0, 0, 53], [5, 110, 0, 1, 1, 0, 1, 0, 7, 512, 100], [6, 0, 0, 54]), 1200);
+  link.receive(concat(OWN, [6, 0, 0, 53], [5, 110, 0, 1, 2, 1, 0, -4, 512, 100], [6, 0, 0, 54]), 1200);
   assert.deepEqual(states.at(-1).events, [[110, 54], [110, 53]]);
 });
 
@@ -47,7 +47,7 @@ test('the tick goes on while a keyframe is waited for', () => {
 
 test('two state frames in one message are two states', () => {
   const { link, states } = joined();
-  link.receive(concat([3, 1, 1, 0, 1, 0, 2, 256], [6, 0, 0, 1], [3, 1, 1, 0, 1, 0, 4, -1], [6, 0, 0, 2]), 1000);
+  link.receive(concat([3, 1, 2, 1, 0, 1, 256], [6, 0, 0, 1], [3, 1, 2, 1, 0, 2, -1], [6, 0, 0, 2]), 1000);
   assert.deepEqual(states.slice(1).map((s) => [s.tick, s.events]), [[102, [[102, 1]]], [103, [[103, 2]]]]);
 });
 

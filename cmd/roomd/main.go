@@ -7,12 +7,13 @@ import (
 	demo "github.com/roomd/roomd/client-demo"
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/game/arena"
+	"github.com/roomd/roomd/game/eights"
 	"github.com/roomd/roomd/room/server"
 )
 
 func main() {
 	os.Exit(server.Exec(server.Config{
-		Kinds: []*game.Kind{arena.Kind},
+		Kinds: []*game.Kind{arena.Kind, eights.Kind},
 		Pages: demo.Pages(),
 	}, os.Args[1:], os.Stdout, os.Stderr))
 }
