@@ -58,7 +58,6 @@ type viewer struct {
 	life  int           // of the seat
 
 	shared, own *delta.State
-	seated      bool
 	fresh       bool      // has nothing yet
 	base        game.Tick // that it has
 }

@@ -280,23 +280,49 @@ func pick(row, zero []int32, a access) []int32 {
 	return row
 }
 
-// number appends the value of a field that is one number, if it changed.
+// number appends the value of a field that is one number, if it changed. Most
+// fields of most games are, so that this and what it calls is most of the time.
 func (e *Encoder) number(f *fieldPlan, h *history) {
-	if at := f.lo; h.was.access == h.is.access && h.was.lanes[at] == h.is.lanes[at] &&
-		(!h.predict || h.was1.access == h.is.access && h.was1.lanes[at] == h.is.lanes[at]) {
+	at, l := f.lo, &f.leaves[0]
+	var was, was1, was2, is int32 // hidden fields read zero
+	if h.is.access&f.need != 0 {
+		is = h.is.lanes[at]
+	}
+	if h.was.access&f.need != 0 {
+		was = h.was.lanes[at]
+	}
+	was1, was2 = was, was
+	if h.predict {
+		was1, was2 = 0, 0
+		if h.was1.access&f.need != 0 {
+			was1 = h.was1.lanes[at]
+		}
+		if h.was2.access&f.need != 0 {
+			was2 = h.was2.lanes[at]
+		}
+	}
+	if is == was && was == was1 {
 		return
 	}
-	l := &f.leaves[0]
-	old := l.number(pick(h.was.lanes, e.zero, h.was.access&f.need))
-	if h.predict {
-		old = l.predict(old,
-			l.number(pick(h.was1.lanes, e.zero, h.was1.access&f.need)),
-			l.number(pick(h.was2.lanes, e.zero, h.was2.access&f.need)))
+	var d int64
+	if l.kind == kindInt {
+		d = int64(is) - l.expect(int64(was), int64(was1), int64(was2))
+	} else {
+		old := l.plain(was)
+		if was != was1 {
+			old = l.predict(old, l.plain(was1), l.plain(was2))
+		}
+		d = l.diff(old, l.plain(is))
 	}
-	if d := l.diff(old, l.number(pick(h.is.lanes, e.zero, h.is.access&f.need))); d != 0 {
-		e.values = wire.AppendInt(e.values, d)
-		e.elems++
+	if d == 0 {
+		return
 	}
+	e.elems++
+	if d >= -32 && d < 128 {
+		e.values = append(e.values, byte(d))
+		return
+	}
+	e.values = wire.AppendInt(e.values, d)
 }
 
 // values is a field's row in the base and, if it is to be predicted, in the

@@ -113,6 +113,14 @@ func (l *leafPlan) number(row []int32) int64 {
 	return int64(uint32(row[l.lane]))
 }
 
+// plain is number for a leaf of one lane.
+func (l *leafPlan) plain(lane int32) int64 {
+	if l.kind == kindInt {
+		return int64(lane)
+	}
+	return int64(uint32(lane))
+}
+
 // diff is what is sent to make b of a.
 func (l *leafPlan) diff(a, b int64) int64 {
 	switch l.kind {

@@ -19,6 +19,17 @@ func (l *leafPlan) predict(b0, b1, b2 int64) int64 {
 	return b0
 }
 
+// expect is predict for a number that does not wrap.
+func (l *leafPlan) expect(b0, b1, b2 int64) int64 {
+	step := b0 - b1
+	if miss := step - (b1 - b2); magnitude(miss) < magnitude(step) {
+		if v := b0 + step; v >= l.min && v <= l.max {
+			return v
+		}
+	}
+	return b0
+}
+
 func magnitude(v int64) int64 {
 	if v < 0 {
 		return -v

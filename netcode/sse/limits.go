@@ -43,6 +43,4 @@ const (
 	linger = 30 * time.Second
 	// MaxReaders bounds the readers of one log.
 	MaxReaders = 100_000
-	// httpQueue is the number of blocks that wait for a reader behind net/http.
-	httpQueue = 16
 )
