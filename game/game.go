@@ -135,4 +135,7 @@ type Options struct {
 	Nondeterministic bool
 	// Spectate is what spectators see beside rows shown to Spectators.
 	Spectate Teams
+	// SpectateDelay is the least delay of what the public sees, for games in which
+	// watching live would help a player. Live spectators are refused then.
+	SpectateDelay time.Duration
 }

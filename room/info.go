@@ -30,7 +30,7 @@ func (r *Room) Info() Info { return *r.info.Load() }
 // publish renews the snapshot when it is old or people came or went.
 func (r *Room) publish(now time.Duration) {
 	old := r.info.Load()
-	same := r.sim.players == old.Players && r.aud.spectators == old.Spectators && r.asleep == old.Asleep
+	same := r.sim.players == old.Players && r.spectators() == old.Spectators && r.asleep == old.Asleep
 	if same && now-r.published < infoEvery {
 		return
 	}
@@ -45,7 +45,10 @@ func (r *Room) publish(now time.Duration) {
 func (r *Room) store(summary game.Params) {
 	r.info.Store(&Info{
 		ID: r.cfg.ID, Kind: r.schema.Kind, Epoch: r.cfg.Epoch, Tick: r.sim.tick, TickRate: r.opts.TickRate,
-		Players: r.sim.players, MaxPlayers: r.opts.MaxPlayers, Spectators: r.aud.spectators,
+		Players: r.sim.players, MaxPlayers: r.opts.MaxPlayers, Spectators: r.spectators(),
 		Asleep: r.asleep, Ended: r.ended, Summary: summary,
 	})
 }
+
+// spectators is all who watch, over whatever transport.
+func (r *Room) spectators() int { return r.aud.spectators + r.observers() }

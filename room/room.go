@@ -26,6 +26,7 @@ type Room struct {
 	stats      Stats
 	info       atomic.Pointer[Info]
 	published  time.Duration
+	observer   Observer // may be nil
 
 	ended    bool
 	vacant   bool // nobody is here
@@ -121,6 +122,9 @@ func (r *Room) Tick(now time.Duration) {
 		return
 	}
 	r.aud.commit(e)
+	if r.observer != nil {
+		r.observer.Observe(now)
+	}
 	// 5. The audience is told.
 	r.answer(now)
 	r.aud.broadcast(now)
@@ -199,7 +203,7 @@ func (r *Room) kick(k game.Kick) {
 // abandoned reports whether nobody has been here for Config.Empty.
 func (r *Room) abandoned(now time.Duration) bool {
 	switch {
-	case r.sim.players > 0 || len(r.aud.viewers) > 0 || len(r.sim.arrivals) > 0:
+	case r.sim.players > 0 || len(r.aud.viewers) > 0 || len(r.sim.arrivals) > 0 || r.observers() > 0:
 		r.vacant = false
 	case !r.vacant:
 		r.vacant, r.vacantAt = true, now
@@ -235,6 +239,9 @@ func (r *Room) end(code wire.Code, text string, retry time.Duration) {
 	for i := 0; i < len(r.sim.arrivals); i++ {
 		r.sim.arrivals[i].bye(code, text, retry)
 	}
+	if r.observer != nil {
+		r.observer.End(code, text, retry)
+	}
 	r.sim.arrivals, r.sim.mail, r.sim.posts = nil, nil, nil
 	if !r.sim.close() {
 		r.log.Error("the game's Close failed", "room", r.cfg.ID, "why", r.sim.guard.crash.why)
@@ -255,6 +262,39 @@ func (r *Room) Mail(topic string, body []byte) bool {
 	r.wake()
 	return true
 }
+
+// Observer is told what the public of a room may want to know. All calls come
+// from the room's goroutine.
+type Observer interface {
+	// Observe is called after each tick, when the ring has its entry.
+	Observe(now time.Duration)
+	// Readers is how many watch; the room lives on for them.
+	Readers() int
+	// End is the last call: the room is over, as for Peer.Bye.
+	End(code wire.Code, text string, retry time.Duration)
+}
+
+// SetObserver gives the room its observer, before anything else or between ticks.
+func (r *Room) SetObserver(o Observer) {
+	r.observer = o
+	r.wake() // an empty room may be about to end
+}
+
+func (r *Room) observers() int {
+	if r.observer == nil {
+		return 0
+	}
+	return r.observer.Readers()
+}
+
+// Ring is the room's history, to be read between ticks on the room's goroutine.
+func (r *Room) Ring() *delta.Ring { return r.aud.ring }
+
+// Public is the teams whose sight spectators have.
+func (r *Room) Public() game.Teams { return r.aud.spectate }
+
+// Epoch names this history of the room.
+func (r *Room) Epoch() uint64 { return r.cfg.Epoch }
 
 // Ended reports whether the room is over. It is of no use then but for Info,
 // Stats and Entry.

@@ -41,6 +41,10 @@ const (
 	// linger is how long the stream is made for nobody, since who broke off comes
 	// back.
 	linger = 30 * time.Second
+	// httpQueue is the number of blocks that wait for a reader behind net/http.
+	httpQueue = 16
+	// writeTime bounds one write to a reader behind net/http.
+	writeTime = 5 * time.Second
 	// MaxReaders bounds the readers of one log.
 	MaxReaders = 100_000
 )

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
 )
 
 // Config says what a Server accepts. The zero value works except for Open,
@@ -52,6 +54,10 @@ type Config struct {
 	// *RejectError with its status, any other as 500 without its text. The
 	// Request is valid until Open returns, strings taken from it for ever.
 	Open func(c *Conn, req *Request) (Handler, error)
+	// Route may take a GET request that is no upgrade, before HTTP: it gives the
+	// connection another handler, which answers, and returns true. It runs on the
+	// loop's goroutine and must not block. req is valid until it returns.
+	Route func(c *loop.Conn, req *Request) bool
 	// HTTP takes every other request, on the loop's goroutine: it must not
 	// block, and owns the connection. HTTPListener.Hand fits. nil answers 404.
 	HTTP func(net.Conn)

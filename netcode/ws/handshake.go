@@ -101,6 +101,13 @@ func validKey(key string) bool {
 	return err == nil && n == 16
 }
 
+// OriginAllowed reports whether a page of that Origin header may use the host it
+// asked, by the rule that upgrades follow: its own host, or one of list ("*" is
+// all). Without the header there is no page: that is allowed.
+func OriginAllowed(origin, host string, list []string) bool {
+	return origin == "" || originAllowed(origin, host, list)
+}
+
 // originAllowed compares an Origin header (RFC 6454 7) with the host it came to
 // and with the list of Config.Origins. An empty or opaque origin ("null") is
 // nobody's host.

@@ -56,6 +56,9 @@ func (c *Conn) readHead(b []byte, now time.Duration) int {
 		return len(b)
 	}
 	h, ok := splitHead(b[:size])
+	if ok && cfg.Route != nil && c.route(&h) {
+		return size
+	}
 	if !ok || string(h.path) != cfg.Path || !h.wantsUpgrade() {
 		c.handOver()
 		return len(b)
@@ -79,6 +82,25 @@ func (c *Conn) readHead(b []byte, now time.Duration) int {
 	c.write(response)
 	c.arm()
 	return size
+}
+
+// route offers a plain GET to Config.Route and reports whether it was taken.
+func (c *Conn) route(h *head) bool {
+	if string(h.method) != http.MethodGet || h.wantsUpgrade() || !h.checkFields() {
+		return false
+	}
+	for _, name := range [...]string{"Content-Length", "Transfer-Encoding"} {
+		if _, n := h.field(name); n > 0 {
+			return false
+		}
+	}
+	if !c.server.cfg.Route(c.lc, &Request{head: *h, remote: c.lc.RemoteAddr()}) {
+		return false
+	}
+	c.phase = phaseDone
+	c.stats.http.Add(1)
+	c.lc.SetTimer(0)
+	return true
 }
 
 // refuse answers a request with an HTTP error and hangs up.

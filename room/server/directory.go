@@ -50,6 +50,7 @@ type directory struct {
 	mu       sync.Mutex
 	rooms    map[string]*hosted
 	byKind   map[string][]*hosted // in order of making
+	past     map[string]*hosted   // rooms that ended, by name, whose end the public is still to see
 	epoch    uint64               // the last one given
 	draining bool
 }
@@ -122,7 +123,7 @@ func (d *directory) create(kind *game.Kind, id string) (*hosted, error) {
 	for id == "" || d.rooms[id] != nil {
 		id = newRoomID()
 	}
-	h := &hosted{id: id, srv: d.srv, isolated: kind.Options().Isolated}
+	h := &hosted{id: id, srv: d.srv, isolated: kind.Options().Isolated, kind: kind}
 	log := d.srv.cfg.Log.With("room", id, "kind", kind.Name())
 	d.epoch = max(d.epoch+1, uint64(d.srv.boot.Unix()))
 	var err error
@@ -170,10 +171,45 @@ func (d *directory) drop(h *hosted) {
 		return
 	}
 	delete(d.rooms, h.id)
+	if h.pub != nil {
+		d.past[h.id] = h
+	}
 	for k, list := range d.byKind {
 		if i := slices.Index(list, h); i >= 0 {
 			d.byKind[k] = slices.Delete(list, i, i+1)
 		}
+	}
+}
+
+// watched is the room of that name, or the last one of that name as long as the
+// public has not seen its end.
+func (d *directory) watched(id string) *hosted {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if h := d.rooms[id]; h != nil {
+		return h
+	}
+	return d.past[id]
+}
+
+// shown is every room, and those that ended and whose end the public is still to
+// see.
+func (d *directory) shown() []*hosted {
+	list := d.all()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.past {
+		list = append(list, h)
+	}
+	return list
+}
+
+// forget lets go of a room whose end everybody has seen.
+func (d *directory) forget(h *hosted) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.past[h.id] == h {
+		delete(d.past, h.id)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/room"
 )
@@ -23,6 +24,8 @@ type hosted struct {
 	answered []*session // welcomed in the Advance that runs
 	quiet    bool       // the room's ticks read the sockets, not the poller
 	isolated bool       // the loop is this room's own
+	kind     *game.Kind
+	pub      *public // nil until somebody watches over HTTP
 }
 
 // Advance implements loop.Driver.

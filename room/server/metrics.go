@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/sse"
 	"github.com/roomd/roomd/netcode/wire"
 	"github.com/roomd/roomd/netcode/ws"
 	"github.com/roomd/roomd/room"
@@ -14,8 +15,9 @@ import (
 
 // loopReading is one loop's counters and those of its rooms, gone ones included.
 type loopReading struct {
-	loop  loop.Stats
-	rooms room.Stats
+	loop loop.Stats
+	tally
+	readers map[sse.ReaderKind]int
 }
 
 // loopStatsNow asks every loop for its counters, on the loop's own goroutine. A
@@ -23,7 +25,7 @@ type loopReading struct {
 func (s *Server) loopStatsNow(ctx context.Context) []loopReading {
 	loops := s.allLoops()
 	on := map[*loop.Loop][]*hosted{}
-	for _, h := range s.dir.all() {
+	for _, h := range s.dir.shown() {
 		on[h.loop] = append(on[h.loop], h)
 	}
 	answers := make(chan loopReading, len(loops))
@@ -48,11 +50,16 @@ func (s *Server) loopStatsNow(ctx context.Context) []loopReading {
 // readLoop runs on the loop. A room that ended since the list was made is in
 // gone already.
 func (s *Server) readLoop(l *loop.Loop, rooms []*hosted) loopReading {
-	r := loopReading{loop: l.Stats(), rooms: s.stats.gone(l)}
+	r := loopReading{loop: l.Stats(), tally: s.stats.gone(l), readers: map[sse.ReaderKind]int{}}
 	for _, h := range rooms {
 		if !h.room.Ended() {
 			st := h.room.Stats()
 			r.rooms.Add(&st)
+		}
+		if h.pub != nil {
+			st := h.pub.log.Stats()
+			r.public.Add(&st)
+			h.pub.log.Count(r.readers)
 		}
 	}
 	return r
@@ -69,15 +76,19 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeBy
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
-	sum := loopReading{rooms: c.srv.stats.ofRetired()}
+	sum := loopReading{tally: c.srv.stats.ofRetired(), readers: map[sse.ReaderKind]int{}}
 	for _, r := range c.srv.loopStatsNow(ctx) {
-		sum.rooms.Add(&r.rooms)
+		sum.add(&r.tally)
 		sum.loop = addLoop(sum.loop, r.loop)
+		for kind, n := range r.readers {
+			sum.readers[kind] += n
+		}
 	}
 	m := emitter{ch}
 	c.people(m)
 	c.byes(m)
 	roomMetrics(m, &sum.rooms)
+	publicMetrics(m, &sum.public, sum.readers)
 	loopMetrics(m, &sum.loop)
 	c.sockets(m)
 }
@@ -230,4 +241,27 @@ func (c *collector) sockets(m emitter) {
 	m.counter("websocket_dead_total", "Peers ended for silence.", s.Dead)
 	m.counter("http_connections_total", "Connections handed to the HTTP routes.", s.HTTP)
 	m.gauge("uptime_seconds", "Time since the server was made.", time.Since(c.srv.boot).Seconds())
+}
+
+// publicMetrics is what those who only watch over HTTP cost.
+func publicMetrics(m emitter, s *sse.Stats, readers map[sse.ReaderKind]int) {
+	d := prometheus.NewDesc("roomd_public_readers", "Readers over HTTP, by transport, format and delay.", []string{"transport", "format", "delay"}, nil)
+	for kind, n := range readers {
+		transport := "sse"
+		if kind.Poll {
+			transport = "poll"
+		}
+		m.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), transport, kind.Format.String(), kind.Delay.String())
+	}
+	for f := range sse.NumFormats {
+		m.labelled("public_encodes_total", "Entries of public logs made, once for all readers.", "format", f.String(), s.Encodes[f])
+	}
+	for i, reason := range sse.Reasons() {
+		m.labelled("public_resets_total", "Readers told that they could not go on where they were.", "reason", reason, s.Resets[i])
+	}
+	m.counter("public_skips_total", "Jumps of readers that were too slow.", s.Skips)
+	m.counter("public_stalled_total", "Readers closed since they took nothing.", s.Stalled)
+	m.counter("public_polls_total", "Long polls answered.", s.Polls)
+	m.counter("public_raw_bytes_total", "Bytes given to readers, before compression.", s.Raw)
+	m.counter("public_wire_bytes_total", "Bytes given to readers, after compression.", s.Wire)
 }

@@ -18,6 +18,7 @@ import (
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/rooms", s.listRooms())
+	s.publicRoutes(mux)
 	mux.Handle("GET /healthz", s.healthz())
 	mux.Handle("GET /readyz", s.readyz())
 	mux.Handle("GET /metrics", s.metrics())
@@ -59,6 +60,9 @@ func (s *Server) listRooms() http.Handler {
 		list := []roomJSON{}
 		for _, i := range s.Rooms() {
 			if kind == "" || kind == i.Kind {
+				if s.kinds[i.Kind].Options().SpectateDelay > 0 {
+					i.Summary = nil // it speaks of now
+				}
 				list = append(list, roomJSON{i.ID, i.Kind, i.Players, i.MaxPlayers, i.Spectators, i.Summary})
 			}
 		}

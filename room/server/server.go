@@ -63,13 +63,13 @@ func New(cfg Config) (*Server, error) {
 	for _, k := range cfg.Kinds {
 		s.kinds[k.Name()] = k
 	}
-	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}}
+	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}, past: map[string]*hosted{}}
 	s.web = ws.NewHTTPListener(nil) // its address is the loop's, and nobody asks
 	var err error
 	s.ws, err = ws.NewServer(ws.Config{
 		Path: socketPath, Subprotocol: wire.Subprotocol, Origins: cfg.Origins,
 		MaxMessage: wire.MaxMessage,
-		Open:       s.open, HTTP: s.web.Hand, Log: cfg.Log,
+		Open:       s.open, Route: s.route, HTTP: s.web.Hand, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

@@ -243,6 +243,10 @@ func (s *session) admitted(a Admission, err error) {
 // place finds the room and moves the connection to its loop.
 func (s *session) place() {
 	a := ask{kind: s.hello.Kind, room: s.hello.Room, spectate: s.hello.Spectate()}
+	if k := s.srv.kinds[a.kind]; a.spectate && k != nil && k.Options().SpectateDelay > 0 {
+		s.Bye(wire.ByeRefused, "this game is not watched live: see /v1/rooms/{id}/spectate", 0)
+		return
+	}
 	if s.hello.Token != "" {
 		t, err := room.ParseToken(s.hello.Token)
 		if err != nil {

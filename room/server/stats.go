@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/sse"
 	"github.com/roomd/roomd/netcode/wire"
 	"github.com/roomd/roomd/room"
 )
@@ -23,17 +24,29 @@ func (c *counters) bye(code wire.Code) {
 	}
 }
 
+// tally is what rooms and their public logs have counted.
+type tally struct {
+	rooms  room.Stats
+	public sse.Stats
+}
+
+func (t *tally) add(o *tally) {
+	t.rooms.Add(&o.rooms)
+	t.public.Add(&o.public)
+}
+
 // loopStats keeps what rooms that ended had counted, so that the sums in
 // /metrics never fall. It belongs to its loop.
-type loopStats struct{ gone room.Stats }
+type loopStats struct{ gone tally }
 
-func (l *loopStats) ended(s room.Stats) { l.gone.Add(&s) }
+func (l *loopStats) ended(s room.Stats)   { l.gone.rooms.Add(&s) }
+func (l *loopStats) logEnded(s sse.Stats) { l.gone.public.Add(&s) }
 
 // statsTable finds the loopStats of a loop.
 type statsTable struct {
 	mu      sync.Mutex
 	by      map[*loop.Loop]*loopStats
-	retired room.Stats // of rooms whose loops ended
+	retired tally // of rooms whose loops ended
 }
 
 // retire keeps what a loop that ends has counted. It runs on that loop.
@@ -41,23 +54,23 @@ func (t *statsTable) retire(l *loop.Loop) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.by[l]; s != nil {
-		t.retired.Add(&s.gone)
+		t.retired.add(&s.gone)
 		delete(t.by, l)
 	}
 }
 
 // gone is what rooms that ended on l have counted. It runs on l, and keeps
 // nothing for a loop that retired.
-func (t *statsTable) gone(l *loop.Loop) room.Stats {
+func (t *statsTable) gone(l *loop.Loop) tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.by[l]; s != nil {
 		return s.gone
 	}
-	return room.Stats{}
+	return tally{}
 }
 
-func (t *statsTable) ofRetired() room.Stats {
+func (t *statsTable) ofRetired() tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.retired
