@@ -105,10 +105,11 @@ func (l *Log) dismiss(f *feed, again time.Duration) {
 	for _, t := range f.tiers {
 		for len(t.readers) > 0 {
 			r := t.readers[len(t.readers)-1]
-			if len(r.head) == 0 && !r.packed {
-				r.sink.Offer(f.format.appendEvent(f.format.appendRetry(nil), "notice", "", data), nil)
+			var last []byte
+			if !r.packed { // of what is compressed, only the log's own encoder knows the end
+				last = f.format.appendEvent(f.format.appendRetry(r.head), "notice", "", data)
 			}
-			r.finish()
+			r.finish(last)
 		}
 		for len(t.polls) > 0 {
 			p := t.polls[len(t.polls)-1]

@@ -59,7 +59,11 @@ func (s *stream) Offer(private []byte, block *Block) bool {
 }
 
 // End implements Sink.
-func (s *stream) End() { s.conn.CloseAfterFlush(0) }
+func (s *stream) End(last []byte) {
+	if s.conn.Write(last) == nil {
+		s.conn.CloseAfterFlush(0)
+	}
+}
 
 // PollConn answers the request of a connection of the log's loop with a long
 // poll. Then the connection goes to the handler that next makes, or ends if next

@@ -2,6 +2,7 @@ package sse
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/roomd/roomd/netcode/loop"
@@ -50,12 +51,12 @@ func (s *HTTPStream) Offer(private []byte, block *Block) bool {
 	if len(s.pieces) >= httpQueue-1 { // the last place is for the end
 		return false
 	}
-	s.pieces <- piece{private: append([]byte(nil), private...), block: block}
+	s.pieces <- piece{private: slices.Clone(private), block: block}
 	return true
 }
 
 // End implements Sink.
-func (s *HTTPStream) End() { s.pieces <- piece{end: true} }
+func (s *HTTPStream) End(last []byte) { s.pieces <- piece{private: slices.Clone(last), end: true} }
 
 // Run writes what the log offers until either side ends, or 204 when the log
 // takes no readers. Begin has returned.
@@ -72,7 +73,7 @@ func (s *HTTPStream) Run(w http.ResponseWriter, r *http.Request) {
 	for {
 		select {
 		case p := <-s.pieces:
-			if p.end || write(w, out, p) != nil {
+			if write(w, out, p) != nil || p.end {
 				return
 			}
 		case <-r.Context().Done():

@@ -261,7 +261,7 @@ func (s *spy) Offer(private []byte, block *Block) bool {
 	}
 	return true
 }
-func (s *spy) End() {}
+func (s *spy) End([]byte) {}
 
 // ticksOf is the ticks that a text names, in ids, cursors and data.
 func ticksOf(text string) (ticks []game.Tick) {

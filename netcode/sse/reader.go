@@ -14,8 +14,9 @@ type Sink interface {
 	// Offer takes private, valid until return, and then block, either of which may
 	// be nil, or nothing at all and returns false: the reader tries again later.
 	Offer(private []byte, block *Block) bool
-	// End closes the connection when all is sent.
-	End()
+	// End sends last, valid until return, behind all that was offered, and then
+	// closes the connection.
+	End(last []byte)
 }
 
 // Request is what a reader asks for.
@@ -175,9 +176,9 @@ func (r *Reader) Leave() {
 }
 
 // finish ends the response.
-func (r *Reader) finish() {
+func (r *Reader) finish(last []byte) {
 	r.Leave()
-	r.sink.End()
+	r.sink.End(last)
 }
 
 // pump offers what is due until the sink is full.
@@ -202,7 +203,7 @@ func (r *Reader) pump(now time.Duration) {
 		l.stats.Wire += uint64(len(block.b))
 		r.next++
 		if e.last || now >= r.until {
-			r.finish()
+			r.finish(nil)
 			return
 		}
 	}
@@ -247,7 +248,7 @@ func (r *Reader) send(now time.Duration, block *Block) bool {
 		r.behind = max(now, 1)
 	case now-r.behind >= stall:
 		r.log.stats.Stalled++
-		r.finish()
+		r.finish(nil)
 	}
 	return false
 }

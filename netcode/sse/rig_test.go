@@ -115,7 +115,10 @@ func (s *sink) Offer(private []byte, block *Block) bool {
 	return true
 }
 
-func (s *sink) End() { s.ended = true }
+func (s *sink) End(last []byte) {
+	s.Write(last)
+	s.ended = true
+}
 
 func (r *rig) read(q Request) *sink {
 	r.t.Helper()
