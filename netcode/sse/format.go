@@ -39,26 +39,52 @@ func (f Format) contentType() string {
 	return "text/event-stream"
 }
 
-// appendEvent appends one event. data is one line; an empty id is none. Lines
-// carry name and id inside the object.
+// appendEvent appends one event. data is an object, in one line; an empty id is
+// none. Lines carry name and id inside the object.
 func (f Format) appendEvent(dst []byte, name, id string, data []byte) []byte {
+	dst = f.begin(dst, name, id)
 	if f == FormatLines {
-		dst = append(append(append(dst, `{"event":"`...), name...), '"')
-		if id != "" {
-			dst = append(append(append(dst, `,"id":"`...), id...), '"')
-		}
-		if len(data) > 2 { // data is an object
+		if len(data) > 2 {
 			dst = append(append(dst, ','), data[1:]...)
 		} else {
 			dst = append(dst, '}')
 		}
 		return append(dst, '\n')
 	}
+	return append(append(dst, data...), "\n\n"...)
+}
+
+// begin appends an event up to its data, of lines up to the first member.
+func (f Format) begin(dst []byte, name, id string) []byte {
+	if f == FormatLines {
+		dst = append(append(append(dst, `{"event":"`...), name...), '"')
+		if id != "" {
+			dst = append(append(append(dst, `,"id":"`...), id...), '"')
+		}
+		return dst
+	}
 	dst = append(append(append(dst, "event: "...), name...), '\n')
 	if id != "" {
 		dst = append(append(append(dst, "id: "...), id...), '\n')
 	}
-	return append(append(append(dst, "data: "...), data...), "\n\n"...)
+	return append(dst, "data: "...)
+}
+
+// beginHello and endHello stand around the members of a hello, which is too long
+// to be copied for each reader.
+func (f Format) beginHello(dst []byte) []byte {
+	dst = f.begin(dst, "hello", "")
+	if f == FormatLines {
+		return append(dst, ',')
+	}
+	return append(dst, '{')
+}
+
+func (f Format) endHello(dst []byte) []byte {
+	if f == FormatLines {
+		return append(dst, "}\n"...)
+	}
+	return append(dst, "}\n\n"...)
 }
 
 // appendHeartbeat appends what tells that the stream is alive and where it is.

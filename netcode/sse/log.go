@@ -55,6 +55,8 @@ type Log struct {
 	now, old  *delta.State
 	lanes     []int32 // of an event
 	body      []byte
+	head      []byte        // of a reader that begins
+	first     []byte        // what it is sent first
 	heartbeat time.Duration // when the feeds were last added to
 }
 
@@ -117,9 +119,9 @@ func or[T comparable](field *T, value T) {
 	}
 }
 
-// helloJSON is the beginning of a hello's data.
+// helloJSON is the first members of a hello.
 func (l *Log) helloJSON() []byte {
-	b := append([]byte(`{"room":`), quote(l.cfg.Room)...)
+	b := append([]byte(`"room":`), quote(l.cfg.Room)...)
 	b = append(append(b, `,"kind":`...), quote(l.cfg.Schema.Kind)...)
 	b = strconv.AppendUint(append(b, `,"epoch":`...), l.cfg.Epoch, 10)
 	b = strconv.AppendInt(append(b, `,"tickRate":`...), int64(l.cfg.Schema.TickRate), 10)

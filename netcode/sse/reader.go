@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -87,17 +88,24 @@ func (l *Log) Read(now time.Duration, q Request, s Sink) *Reader {
 	// A compressed stream begins with a group: who goes on within one reads plain.
 	exact := q.HasCursor && !reset
 	r.packed = q.Gzip && !exact && (next >= f.end() || f.at(next).packed != nil)
-	head := q.Format.appendRetry(nil)
-	head = q.Format.appendEvent(head, "hello", "", l.appendHello(nil, now, f, t))
+	// The head is long and most sinks take it at once: it is made in a buffer that
+	// all readers share.
+	head := q.Format.appendRetry(l.head[:0])
+	head = l.appendHello(q.Format.beginHello(head), now, f, t)
+	head = q.Format.endHello(head)
 	if reset {
 		l.stats.Resets[why]++
 		head = appendReset(head, q.Format, why)
 	}
-	r.head = q.Head(r.packed)
-	if r.packed {
+	l.head = head
+	if r.head = append(l.first[:0], q.Head(r.packed)...); r.packed {
 		r.head = appendStored(append(r.head, gzipHead...), head)
 	} else {
 		r.head = append(r.head, head...)
+	}
+	l.first = r.head
+	if r.pump(now); len(r.head) > 0 {
+		r.head = bytes.Clone(r.head)
 	}
 	l.cfg.Wake()
 	return r
@@ -143,7 +151,7 @@ func appendReset(dst []byte, f Format, why reason) []byte {
 	return f.appendEvent(dst, "reset", "", append(append([]byte(`{"reason":"`), reasons[why]...), `"}`...))
 }
 
-// appendHello appends the data of a hello. The tick is that of the newest entry
+// appendHello appends the members of a hello. The tick is that of the newest entry
 // that is due for the reader, never the room's.
 func (l *Log) appendHello(dst []byte, now time.Duration, f *feed, t *tier) []byte {
 	dst = append(dst, l.hello...)
@@ -157,7 +165,7 @@ func (l *Log) appendHello(dst []byte, now time.Duration, f *feed, t *tier) []byt
 		}
 		dst = strconv.AppendInt(append(dst, `,"startsInMs":`...), wait.Milliseconds(), 10)
 	}
-	return append(dst, '}')
+	return dst
 }
 
 // Leave takes the reader out; its connection is gone.
