@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/sse"
 )
 
 // Config is what a Server is made of. Only Kinds is required.
@@ -34,6 +35,9 @@ type Config struct {
 	// Empty is how long a room without people is kept, default 30 s; negative
 	// for ever.
 	Empty time.Duration
+	// SpectateRate is the events a second of the streams for those who only
+	// watch, default 10.
+	SpectateRate int
 	// MaxRooms bounds the rooms of this process, default 10,000.
 	MaxRooms int
 	// ShutdownTimeout bounds how long Run takes to end, default 5 s.
@@ -92,8 +96,8 @@ func (c *Config) validate() error {
 		seen[k.Name()] = true
 	}
 	c.fillDefaults()
-	if c.Loops < 0 || c.Grace < 0 || c.MaxRooms < 0 || c.ShutdownTimeout < 0 {
-		return errors.New("server: Loops, Grace, MaxRooms and ShutdownTimeout must not be negative")
+	if c.Loops < 0 || c.Grace < 0 || c.MaxRooms < 0 || c.SpectateRate < 0 || c.ShutdownTimeout < 0 {
+		return errors.New("server: Loops, Grace, MaxRooms, SpectateRate and ShutdownTimeout must not be negative")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -108,6 +112,7 @@ func (c *Config) fillDefaults() {
 	setDefault(&c.Grace, 20*time.Second)
 	setDefault(&c.Empty, 30*time.Second)
 	setDefault(&c.MaxRooms, 10_000)
+	setDefault(&c.SpectateRate, sse.DefaultRate)
 	setDefault(&c.ShutdownTimeout, 5*time.Second)
 }
 

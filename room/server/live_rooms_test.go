@@ -13,7 +13,6 @@ import (
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/wire"
-	"github.com/roomd/roomd/room"
 )
 
 func TestSpectatorWatchesWithoutASeat(t *testing.T) {
@@ -71,14 +70,21 @@ func TestSleepingRoomWakes(t *testing.T) {
 		l := run(t, cfg)
 		other := l.join(client.Config{Kind: "walkers"})
 		ann := l.join(client.Config{Kind: "nappers", Room: "r"})
-		info := func() room.Info { return l.dir.get("r").room.Info() }
 		asleep := func() {
 			t.Helper()
-			eventually(t, "the room sleeps", func() bool { return info().Asleep })
-			before := info().Tick
+			h := l.dir.get("r")
+			// Read on the loop, so behind the tick of which ann has seen the state.
+			look := func() (asleep bool, ticks uint64) {
+				done := make(chan struct{})
+				h.loop.Post(func() { asleep, ticks = h.room.Info().Asleep, h.room.Stats().Ticks; close(done) })
+				<-done
+				return asleep, ticks
+			}
+			var before uint64
+			eventually(t, "the room sleeps", func() (ok bool) { ok, before = look(); return ok })
 			other.wantEveryTick(20)
-			if now := info().Tick; now != before {
-				t.Errorf("tick %d of a sleeping room, was %d", now, before)
+			if _, now := look(); now != before {
+				t.Errorf("a sleeping room made %d ticks", now-before)
 			}
 		}
 		asleep()

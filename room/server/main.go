@@ -35,6 +35,7 @@ func Exec(cfg Config, args []string, stdout, stderr io.Writer) int {
 	p, err := kong.New(&c, kong.Name("roomd"), kong.Writers(stdout, stderr), kong.UsageOnError(), kong.Vars{
 		"listen": cfg.Listen, "engine": cfg.Engine.String(), "loops": strconv.Itoa(cfg.Loops),
 		"grace": cfg.Grace.String(), "empty": cfg.Empty.String(), "rooms": strconv.Itoa(cfg.MaxRooms),
+		"spectate": strconv.Itoa(cfg.SpectateRate),
 	},
 		kong.Description("Serve multiplayer game rooms to browsers and other clients."))
 	if err != nil {
@@ -67,6 +68,7 @@ type serveCmd struct {
 	Grace    time.Duration     `default:"${grace}" help:"How long a lost connection's seat is kept."`
 	Empty    time.Duration     `default:"${empty}" help:"How long a room without people is kept."`
 	MaxRooms int               `default:"${rooms}" help:"Rooms at a time."`
+	Spectate int               `name:"spectate-rate" default:"${spectate}" help:"Events a second of the streams for those who only watch."`
 	Params   map[string]string `name:"param" placeholder:"KEY=VALUE" help:"Parameter for every room."`
 	Log      string            `enum:"text,json" default:"text" help:"Log format: text or json."`
 	LogLevel slog.Level        `default:"INFO" help:"Least level logged: debug, info, warn or error."`
@@ -75,6 +77,7 @@ type serveCmd struct {
 // Run serves. It prints the URL on standard output once it listens.
 func (c *serveCmd) Run(cfg *Config, o output) error {
 	cfg.Listen, cfg.Loops, cfg.Grace, cfg.Empty, cfg.MaxRooms = c.Listen, c.Loops, c.Grace, c.Empty, c.MaxRooms
+	cfg.SpectateRate = c.Spectate
 	cfg.Origins = append(cfg.Origins, c.Origins...)
 	if len(c.Params) > 0 {
 		params := maps.Clone(cfg.Params)

@@ -28,7 +28,7 @@ func (h *hosted) public() *public {
 	opts := h.kind.Options()
 	p.log = sse.NewLog(sse.Config{
 		Room: h.id, Schema: h.room.Schema(), SchemaHash: h.room.Schema().Hash(), Epoch: h.room.Epoch(),
-		View: h.room.Public(), MinDelay: opts.SpectateDelay, Wake: p.wake, Log: h.srv.cfg.Log,
+		View: h.room.Public(), Rate: h.srv.cfg.SpectateRate, MinDelay: opts.SpectateDelay, Wake: p.wake, Log: h.srv.cfg.Log,
 	}, h.room.Ring())
 	p.task = h.loop.Add(p)
 	h.pub = p
