@@ -34,7 +34,7 @@ function watch(room) {
   for (const type of /** @type {const} */ (['key', 'delta', 'event', 'reset'])) {
     source.addEventListener(type, (e) => {
       debug[type]++;
-      if (e.lastEventId !== debug.ids.at(-1)) debug.ids.push(e.lastEventId);
+      if (e.lastEventId && e.lastEventId !== debug.ids.at(-1)) debug.ids.push(e.lastEventId);
       if (type === 'key' || type === 'delta') apply(e);
     });
   }

@@ -20,9 +20,11 @@ import (
 )
 
 type cli struct {
-	Play  playCmd  `cmd:"" default:"withargs" help:"Bots play in rooms (the default)."`
-	Wire  wireCmd  `cmd:"" help:"Bytes and time of the wire format, on two fixed worlds."`
-	Serve serveCmd `cmd:"" hidden:"" help:"Be the server of a play run."`
+	Play       playCmd       `cmd:"" default:"withargs" help:"Bots play in rooms (the default)."`
+	Wire       wireCmd       `cmd:"" help:"Bytes and time of the wire format, on two fixed worlds."`
+	Spectators spectatorsCmd `cmd:"" help:"Readers of public streams: CPU beside plain net/http, memory, states."`
+	Fanout     fanoutCmd     `cmd:"" hidden:"" help:"Be the net/http baseline of a spectators run."`
+	Serve      serveCmd      `cmd:"" hidden:"" help:"Be the server of a play run."`
 }
 
 // serveCmd hands its arguments to server.Exec, whose flags they are.
