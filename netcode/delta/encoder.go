@@ -243,10 +243,16 @@ func (e *Encoder) row(r int) {
 		e.before[1].look(r, &h.was2)
 		h.predict = h.was1.gen == h.is.gen && h.was2.gen == h.is.gen
 	}
+	// Most numbers of a row that changed rest, and most rows are seen as before.
+	is, was, before := h.is.lanes, h.was.lanes, h.was.lanes
+	if h.predict {
+		before = h.was1.lanes
+	}
+	same := h.was.access == h.is.access && (!h.predict || h.was1.access == h.is.access)
 	c := change{row: int32(r), at: int32(len(e.values)), field: int32(len(e.lens)), spawn: h.spawn}
 	for i := range e.plan.fields {
 		f := &e.plan.fields[i]
-		if rests && !f.refs {
+		if rests && !f.refs || same && f.number && is[f.lo] == was[f.lo] && was[f.lo] == before[f.lo] {
 			continue
 		}
 		start := len(e.values)
