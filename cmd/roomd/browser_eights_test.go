@@ -97,9 +97,10 @@ func TestEightsPage(t *testing.T) {
 	})
 
 	before := [2]int{ann.cards().Tick, bob.cards().Tick}
-	time.Sleep(quiet)
-	if after := [2]int{ann.cards().Tick, bob.cards().Tick}; after != before {
-		t.Errorf("while both think the room went from ticks %v to %v", before, after)
+	for begin := time.Now(); time.Since(begin) < quiet; {
+		if after := [2]int{ann.cards().Tick, bob.cards().Tick}; after != before {
+			t.Fatalf("while both think the room went from ticks %v to %v", before, after)
+		}
 	}
 
 	mover, other := onTurn(t, ann, bob)
