@@ -176,8 +176,8 @@ func act(s *stage, p *peer, rng *mathrand.Rand) {
 			s.resume(p)
 		}
 	case n < 16 && p.welcome.Seat != 0:
-		if old := s.peers[rng.IntN(len(s.peers))]; old.bye != 0 && old.welcome.Seat != 0 && old.tick != 0 && old.tick < s.sim.seats[p.welcome.Seat].since {
-			s.resumeWith(p, old) // holds what another seat was sent, before it had this one
+		if old := earlierHolder(s, p); old != nil {
+			s.resumeWith(p, old)
 		} else {
 			s.resume(p)
 		}
@@ -188,6 +188,19 @@ func act(s *stage, p *peer, rng *mathrand.Rand) {
 	case n < 60 && p.welcome.Seat != 0:
 		p.mustInput(int8(rng.IntN(11) - 5))
 	}
+}
+
+// earlierHolder is a client who is gone and holds a state from before p had its
+// seat, the newest there is: the ring may still have it.
+func earlierHolder(s *stage, p *peer) *peer {
+	var found *peer
+	for _, old := range s.peers {
+		if old.bye != 0 && old.welcome.Seat != 0 && old.tick != 0 && old.tick < s.sim.seats[p.welcome.Seat].since &&
+			(found == nil || old.tick > found.tick) {
+			found = old
+		}
+	}
+	return found
 }
 
 // checkEvents demands the event that every tick tells to all, once and in order,
