@@ -47,4 +47,16 @@ const (
 	writeTime = 5 * time.Second
 	// MaxReaders bounds the readers of one log.
 	MaxReaders = 100_000
+
+	// maxUnacked bounds the bytes that a Downlink keeps until its client has
+	// them; ticks leave half of it to control messages.
+	maxUnacked = 256 << 10
+	// ackTime is how long a client may leave a message unacknowledged before it
+	// is given no further ticks.
+	ackTime = 5 * time.Second
+	// fetchTime is how old a message may be that no request fetched before no
+	// further ticks are kept for the client: the next one covers them.
+	fetchTime = 200 * time.Millisecond
+	// answerEvery is the least time between two answers to the fetches of a client.
+	answerEvery = 40 * time.Millisecond
 )

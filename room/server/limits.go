@@ -43,4 +43,20 @@ const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 60 * time.Second
+
+	// maxHTTPLinks bounds the sessions over HTTP requests.
+	maxHTTPLinks = 10_000
+	// linkSilence is how long the client of such a session may ask for nothing
+	// before its connection counts as broken, readerSilence while it reads a
+	// stream: browsers let hidden tabs send once a minute.
+	linkSilence   = 10 * time.Second
+	readerSilence = 90 * time.Second
+	// linkLinger is how long the end of such a session can be asked for.
+	linkLinger = 10 * time.Second
+	// streamBeat is the silence after which a session's stream sends a comment,
+	// streamStall the time that one write to it may take, and streamAge how long
+	// one response lasts at most; each ends at a random 80 to 100 % of it.
+	streamBeat  = 15 * time.Second
+	streamStall = 10 * time.Second
+	streamAge   = 10 * time.Minute
 )

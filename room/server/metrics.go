@@ -91,6 +91,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	publicMetrics(m, &sum.public, sum.readers)
 	loopMetrics(m, &sum.loop)
 	c.sockets(m)
+	c.links(m)
 }
 
 // emitter writes metrics without a description kept for each.
@@ -241,6 +242,19 @@ func (c *collector) sockets(m emitter) {
 	m.counter("websocket_dead_total", "Peers ended for silence.", s.Dead)
 	m.counter("http_connections_total", "Connections handed to the HTTP routes.", s.HTTP)
 	m.gauge("uptime_seconds", "Time since the server was made.", time.Since(c.srv.boot).Seconds())
+}
+
+// links exports what sessions over HTTP requests count.
+func (c *collector) links(m emitter) {
+	n := &c.srv.count
+	m.gauge("http_sessions", "Sessions of players without WebSocket, those that ended a moment ago included.", float64(c.srv.links.len()))
+	m.gaugeFor("http_session_readers", "Requests that read from such a session.", "transport", "poll", float64(n.reads[pollReader].Load()))
+	m.gaugeFor("http_session_readers", "Requests that read from such a session.", "transport", "sse", float64(n.reads[streamReader].Load()))
+	m.counter("http_sessions_total", "Sessions begun over HTTP.", n.links.Load())
+	m.counter("http_sessions_lost_total", "Sessions over HTTP whose clients fell silent.", n.linksLost.Load())
+	m.counter("http_session_posts_total", "Posts taken in.", n.posts.Load())
+	m.counter("http_session_posts_repeated_total", "Posts that were taken in before.", n.postsRepeated.Load())
+	m.counter("http_session_superseded_total", "Reads that a newer one took over.", n.superseded.Load())
 }
 
 // publicMetrics is what those who only watch over HTTP cost.

@@ -177,6 +177,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, h *hosted, 
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
+	endless(w)
 	out.Run(w, r)
 	h.loop.Post(out.Leave)
 }
@@ -199,6 +200,7 @@ func (s *Server) serveSnapshot(w http.ResponseWriter, r *http.Request, h *hosted
 
 // answer polls the log from a handler of net/http.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, h *hosted, q sse.Request, wait time.Duration) {
+	endless(w)
 	got := make(chan sse.Answer, 1)
 	var poll *sse.Poll
 	leave := func() {

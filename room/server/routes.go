@@ -19,6 +19,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/rooms", s.listRooms())
 	s.publicRoutes(mux)
+	s.sessionRoutes(mux)
 	mux.Handle("GET /healthz", s.healthz())
 	mux.Handle("GET /readyz", s.readyz())
 	mux.Handle("GET /metrics", s.metrics())

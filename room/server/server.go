@@ -26,6 +26,7 @@ type Server struct {
 	boot   time.Time
 	kinds  map[string]*game.Kind
 	dir    directory
+	links  httpLinks
 	ws     *ws.Server
 	http   *http.Server
 	web    *ws.HTTPListener
@@ -217,7 +218,7 @@ func (s *Server) awaitFlush(ctx context.Context) {
 		for _, st := range s.loopStatsNow(ctx) {
 			open += st.loop.Conns
 		}
-		if open == 0 {
+		if open == 0 && !s.links.any(func(k *httpLink) bool { return !k.told.Load() }) {
 			return
 		}
 		select {
@@ -266,7 +267,8 @@ type retiree struct {
 
 // Advance implements loop.Driver.
 func (r *retiree) Advance(now time.Duration) time.Duration {
-	if r.loop.Stats().Conns > 0 && now < r.until {
+	here := func(k *httpLink) bool { return k.Loop() == r.loop }
+	if (r.loop.Stats().Conns > 0 || r.srv.links.any(here)) && now < r.until {
 		return now + retirePoll
 	}
 	s := r.srv

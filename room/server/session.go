@@ -3,22 +3,13 @@ package server
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
-	"github.com/roomd/roomd/netcode/ws"
 	"github.com/roomd/roomd/room"
-)
-
-// WebSocket close codes that carry no bye (RFC 6455 section 7.4.1).
-const (
-	closeUnsupported = 1003
-	closeInternal    = 1011
 )
 
 type stage uint8
@@ -30,11 +21,29 @@ const (
 	closed
 )
 
-// session is one connection's life above WebSocket. It belongs to the loop of
-// its connection, and moves with it. It is the room's Peer.
+// link is what carries the messages of a session: a socket or an httpLink. All
+// methods are called on its loop.
+type link interface {
+	Loop() *loop.Loop
+	// Move hands the link to another loop, where then runs first.
+	Move(to *loop.Loop, then func())
+	// SetTimer has session.timer called once at that time; 0 clears it.
+	SetTimer(at time.Duration)
+	// Quiet and ReadNow are those of loop.Conn.
+	Quiet(on bool)
+	ReadNow()
+	// Send and Offer are those of room.Peer.
+	Send(f *wire.Frame) bool
+	Offer(private, shared *wire.Frame) bool
+	// Close ends the link behind everything sent. The reason is for people.
+	Close(code uint16, reason string)
+}
+
+// session is one connection's life above its link. It belongs to the loop of the
+// link, and moves with it. It is the room's Peer.
 type session struct {
 	srv   *Server
-	conn  *ws.Conn
+	conn  link
 	stage stage
 	addr  netip.AddrPort
 
@@ -50,17 +59,12 @@ type session struct {
 	count  int
 }
 
-func (s *Server) open(c *ws.Conn, req *ws.Request) (ws.Handler, error) {
-	if req.Subprotocol() != wire.Subprotocol {
-		return nil, &ws.RejectError{Status: http.StatusBadRequest, Text: "the WebSocket subprotocol " + wire.Subprotocol + " is required"}
-	}
-	ses := &session{srv: s, conn: c, slot: -1, addr: req.RemoteAddr()}
-	c.SetTimer(loop.Now() + helloTimeout)
-	return ses, nil
+func newSession(srv *Server, l link, addr netip.AddrPort) *session {
+	return &session{srv: srv, conn: l, slot: -1, addr: addr}
 }
 
-// Timer implements ws.Handler: no hello came in time, or no answer to one.
-func (s *session) Timer(*ws.Conn, time.Duration) {
+// timer is called by the link: no hello came in time, or no answer to one.
+func (s *session) timer() {
 	switch s.stage {
 	case waiting:
 		s.Bye(wire.ByeTimeout, "no hello in time", 0)
@@ -69,17 +73,22 @@ func (s *session) Timer(*ws.Conn, time.Duration) {
 	}
 }
 
-// Closed implements ws.Handler.
-func (s *session) Closed(_ *ws.Conn, err error) {
+// broken is called by the link when it is gone. A seat is kept, as long as the
+// client can know of it.
+func (s *session) broken(known bool) {
 	if s.stage == closed {
 		return
 	}
 	s.stage = closed
 	s.leaveHost()
-	if s.viewer != nil {
+	switch {
+	case s.viewer == nil:
+	case known:
 		s.viewer.Detach()
-		s.viewer = nil
+	default:
+		s.viewer.Leave()
 	}
+	s.viewer = nil
 }
 
 func (s *session) leaveHost() {
@@ -98,14 +107,10 @@ func (s *session) answered() {
 	}
 }
 
-// Message implements ws.Handler. b is valid until return.
-func (s *session) Message(_ *ws.Conn, binary bool, b []byte) {
+// message takes in what the client sent at once: one message of a WebSocket, or
+// the body of a request. b is valid until return.
+func (s *session) message(b []byte) {
 	if s.stage == closed {
-		return
-	}
-	if !binary {
-		s.srv.count.text.Add(1)
-		s.conn.Close(closeUnsupported, "binary messages only")
 		return
 	}
 	now := loop.Now()
@@ -130,7 +135,7 @@ func (s *session) allow(now time.Duration) bool {
 	return true
 }
 
-// read walks the messages of one WebSocket message (PROTOCOL.md section 3).
+// read walks messages that came together (PROTOCOL.md section 3).
 // Each counts, as if it had come alone: thousands of pings fit into one, and
 // each costs a write.
 func (s *session) read(now time.Duration, b []byte) error {
@@ -262,14 +267,14 @@ func (s *session) place() {
 	}
 	s.host, s.claim = h, true
 	if s.conn.Loop() == h.loop {
-		s.arrive(s.conn)
+		s.arrive()
 		return
 	}
 	s.conn.Move(h.loop, s.arrive)
 }
 
 // arrive runs on the room's loop.
-func (s *session) arrive(*ws.Conn) {
+func (s *session) arrive() {
 	if s.stage != placing {
 		return
 	}
@@ -316,15 +321,12 @@ func (s *session) Send(f *wire.Frame) bool {
 	if s.claim {
 		s.host.answered = append(s.host.answered, s)
 	}
-	return s.conn.Send(f.Bytes()) == nil
+	return s.conn.Send(f)
 }
 
 // Offer implements room.Peer.
 func (s *session) Offer(private, shared *wire.Frame) bool {
-	if private == nil {
-		return s.conn.Offer(nil, shared)
-	}
-	return s.conn.Offer(private.Bytes(), shared)
+	return s.conn.Offer(private, shared)
 }
 
 // Bye implements room.Peer: it tells the reason and closes. The viewer is the
@@ -344,19 +346,6 @@ func (s *session) Bye(code wire.Code, text string, retry time.Duration) {
 	}
 	f.B = wire.AppendBye(f.B, wire.Bye{Code: code, Text: text, Retry: retry})
 	f.Seal()
-	s.conn.Send(f.Bytes())
+	s.conn.Send(f)
 	s.conn.Close(code.CloseCode(), closeReason(code, text))
-}
-
-// closeReason fits a text into a close frame (RFC 6455 section 5.5: 125 bytes
-// with the code).
-func closeReason(code wire.Code, text string) string {
-	if text == "" {
-		text = code.String()
-	}
-	const limit = 123
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "")
-	}
-	return text
 }

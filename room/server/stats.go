@@ -16,6 +16,13 @@ type counters struct {
 	postsLost atomic.Uint64
 	refused   atomic.Uint64 // by Admit
 	byes      [wire.NumCodes]atomic.Uint64
+
+	links         atomic.Uint64 // sessions over HTTP requests
+	linksLost     atomic.Uint64 // whose clients fell silent
+	posts         atomic.Uint64 // requests that bring messages of theirs
+	postsRepeated atomic.Uint64
+	superseded    atomic.Uint64   // reads that a newer one replaced
+	reads         [2]atomic.Int64 // under way: polls, streams
 }
 
 func (c *counters) bye(code wire.Code) {

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/netcode/ws"
+)
+
+// closeUnsupported is the WebSocket close code of messages that are text (RFC
+// 6455 section 7.4.1).
+const closeUnsupported = 1003
+
+// socket is a WebSocket connection: a link, and the ws.Handler of its session.
+type socket struct {
+	*ws.Conn
+	ses *session
+}
+
+// open implements ws.Config.Open.
+func (s *Server) open(c *ws.Conn, req *ws.Request) (ws.Handler, error) {
+	if req.Subprotocol() != wire.Subprotocol {
+		return nil, &ws.RejectError{Status: http.StatusBadRequest, Text: "the WebSocket subprotocol " + wire.Subprotocol + " is required"}
+	}
+	k := &socket{Conn: c}
+	k.ses = newSession(s, k, req.RemoteAddr())
+	c.SetTimer(loop.Now() + helloTimeout)
+	return k, nil
+}
+
+// Message implements ws.Handler.
+func (k *socket) Message(_ *ws.Conn, binary bool, b []byte) {
+	if !binary {
+		k.ses.srv.count.text.Add(1)
+		k.Close(closeUnsupported, "binary messages only")
+		return
+	}
+	k.ses.message(b)
+}
+
+// Timer implements ws.Handler.
+func (k *socket) Timer(*ws.Conn, time.Duration) { k.ses.timer() }
+
+// Closed implements ws.Handler. The client of a connection that stood until the
+// welcome may hold its token.
+func (k *socket) Closed(*ws.Conn, error) { k.ses.broken(true) }
+
+// Move implements link.
+func (k *socket) Move(to *loop.Loop, then func()) {
+	k.Conn.Move(to, func(*ws.Conn) { then() })
+}
+
+// Send implements link.
+func (k *socket) Send(f *wire.Frame) bool { return k.Conn.Send(f.Bytes()) == nil }
+
+// Offer implements link.
+func (k *socket) Offer(private, shared *wire.Frame) bool {
+	if private == nil {
+		return k.Conn.Offer(nil, shared)
+	}
+	return k.Conn.Offer(private.Bytes(), shared)
+}
+
+// closeReason fits a text into a close frame (RFC 6455 section 5.5: 125 bytes
+// with the code).
+func closeReason(code wire.Code, text string) string {
+	if text == "" {
+		text = code.String()
+	}
+	const limit = 123
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "")
+	}
+	return text
+}
