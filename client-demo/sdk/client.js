@@ -1,10 +1,11 @@
 // A seat in a room: connects, resumes after a broken connection or a reload, and
 // joins anew when the room is gone.
 
-import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, PING_MS, SILENCE_MS, SUBPROTOCOL } from './limits.js';
+import { Ladder } from './ladder.js';
+import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, PING_MS, SILENCE_MS } from './limits.js';
 import { Link } from './link.js';
 import { ProtocolError } from './msgpack.js';
-import { BYES, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
+import { BYES, BYE_REPLACED, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
 
 /** @typedef {import('./schema.js').Row} Row */
 /** @typedef {'connecting' | 'playing' | 'reconnecting' | 'closed'} Status */
@@ -18,7 +19,9 @@ import { BYES, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
  * @property {string} [auth] for the game's own backend
  * @property {boolean} [spectate] watch without a seat
  * @property {{[key: string]: string}} [params]
+ * @property {import('./ladder.js').Transport[]} [transports] ways to connect: all of ws, sse and poll by default
  * @property {Storage | null} [storage] keeps the seat over a reload; sessionStorage by default
+ * @property {Storage | null} [memory] remembers which way got through; localStorage by default
  * @property {Environment} [env] for tests
  */
 
@@ -29,6 +32,8 @@ import { BYES, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
  * @property {(f: () => void, ms: number) => any} after setTimeout
  * @property {(id: any) => void} cancel clearTimeout
  * @property {() => number} random 0 to 1
+ * @property {typeof fetch} [fetch] for networks that let no WebSocket through
+ * @property {LockManager} [locks] shared by the tabs of an origin
  */
 
 /** @returns {Environment} */
@@ -39,6 +44,8 @@ function browser() {
     after: (f, ms) => setTimeout(f, ms),
     cancel: (id) => clearTimeout(id),
     random: Math.random,
+    fetch: (url, o) => fetch(url, o),
+    locks: globalThis.navigator?.locks,
   };
 }
 
@@ -69,7 +76,7 @@ export class Room {
     this.listeners = new Map();
     /** @private */
     this.link = new Link({
-      send: (bytes) => this.socket?.send(bytes),
+      send: (bytes) => (this.greeting ? this.greeting.push(bytes.slice()) : this.socket?.send(bytes)),
       welcome: (w) => this.onWelcome(w),
       state: (tick, changes, events, keyframe) => {
         this.emit('state', { tick, changes, keyframe });
@@ -78,8 +85,10 @@ export class Room {
       pong: (t) => (this.rtt = this.rttOf(this.env.now() - t)),
       bye: (code, text, retryMs) => this.onBye(code, text, retryMs),
     });
-    /** @private @type {any} */
+    /** @private @type {Ladder | null} */
     this.socket = null;
+    /** @private @type {Uint8Array[] | null} where the link writes what is not to be sent yet */
+    this.greeting = null;
     /** @private */
     this.timers = { retry: null, watch: null };
     /** @private */
@@ -120,6 +129,11 @@ export class Room {
     return this.link.slack;
   }
 
+  /** How the messages come: ws, sse or poll. */
+  get transport() {
+    return this.socket?.transport ?? 'ws';
+  }
+
   /**
    * @param {Topic} topic
    * @param {(e: any) => void} f
@@ -145,7 +159,7 @@ export class Room {
    * @param {number} [seen] the tick that the player saw, the newest by default
    */
   input(input, seen = this.link.tick) {
-    if (this.status !== 'playing' || this.socket.bufferedAmount > MAX_BUFFERED) return 0;
+    if (this.status !== 'playing' || !this.socket || this.socket.bufferedAmount > MAX_BUFFERED) return 0;
     return this.link.input(input, Math.round(seen));
   }
 
@@ -183,12 +197,15 @@ export class Room {
   /** @private */
   open() {
     this.verdict = null;
-    const socket = this.env.socket(this.url(), SUBPROTOCOL);
-    this.socket = socket;
-    socket.binaryType = 'arraybuffer';
-    socket.onopen = () => this.socket === socket && this.hello();
-    socket.onmessage = (/** @type {any} */ e) => this.socket === socket && this.onMessage(e.data);
-    socket.onclose = (/** @type {any} */ e) => this.socket === socket && this.onClose(e.code);
+    this.socket = new Ladder(
+      { url: this.url(), transports: this.options.transports ?? ['ws', 'sse', 'poll'], env: this.env, memory: this.memory() },
+      {
+        hello: () => this.hello(),
+        goodbye: () => (this.link.token ? null : this.capture(() => this.link.leave())),
+        message: (data) => this.onMessage(data),
+        close: (code) => this.onClose(code),
+      },
+    );
     this.heard = this.watched = this.env.now();
     this.watch();
   }
@@ -199,17 +216,29 @@ export class Room {
     return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/v1/ws`;
   }
 
-  /** @private */
+  /** What the link would send. @param {() => void} f @returns {Uint8Array | null} @private */
+  capture(f) {
+    this.greeting = [];
+    try {
+      f();
+      return this.greeting[0] ?? null;
+    } finally {
+      this.greeting = null;
+    }
+  }
+
+  /** @returns {Uint8Array | null} @private */
   hello() {
     const o = this.options;
     try {
-      this.link.hello({
+      return this.capture(() => this.link.hello({
         kind: o.kind ?? '', room: o.room ?? '', name: o.name ?? '', auth: o.auth ?? '',
         spectate: o.spectate ?? false, params: o.params ?? {},
-      });
+      }));
     } catch (e) {
       if (!(e instanceof RangeError)) throw e;
       this.fail(e.message); // another attempt would say the same
+      return null;
     }
   }
 
@@ -242,7 +271,8 @@ export class Room {
     if (anew) this.anew++;
     this.save();
     this.emit('welcome', { seat: w.seat, room: w.room, tickRate: w.tickRate, resumed: w.resumed });
-    this.turn('playing', anew ? 'joined anew' : w.resumed ? 'resumed' : '', anew);
+    const text = anew ? 'joined anew' : w.resumed && this.status !== 'playing' ? 'resumed' : '';
+    this.turn('playing', text, anew); // who climbs to a better transport was playing all the time
     this.ping();
   }
 
@@ -250,6 +280,7 @@ export class Room {
   onBye(code, text, retryMs) {
     const known = BYES[code] ?? BYES[0];
     this.verdict = { action: byeAction(code, retryMs), retryMs, text: text || known.text };
+    if (code === BYE_REPLACED && this.socket?.mayBeReplaced()) this.verdict.action = 'retry';
     this.emit('bye', { code, name: known.name, text: this.verdict.text });
   }
 
@@ -262,15 +293,10 @@ export class Room {
 
   /** Lets go of the socket. @private */
   drop() {
-    const socket = this.socket;
+    this.socket?.close();
     this.socket = null;
     this.link.welcomed = false;
     this.env.cancel(this.timers.watch);
-    try {
-      socket?.close(1000);
-    } catch {
-      // A socket that never opened may refuse; it is let go all the same.
-    }
   }
 
   /** Does what the end of a connection asks for. @private */
@@ -331,6 +357,16 @@ export class Room {
     if (this.options.storage !== undefined) return this.options.storage;
     try {
       return globalThis.sessionStorage ?? null;
+    } catch {
+      return null; // forbidden by the browser's settings
+    }
+  }
+
+  /** @private */
+  memory() {
+    if (this.options.memory !== undefined) return this.options.memory;
+    try {
+      return globalThis.localStorage ?? null;
     } catch {
       return null; // forbidden by the browser's settings
     }

@@ -59,7 +59,7 @@ export const MAX_BUFFERED = 32 << 10;
 /** Milliseconds without any message until a connection counts as dead. */
 export const SILENCE_MS = 6000;
 /** Milliseconds until an attempt to connect is given up. */
-export const CONNECT_MS = 8000;
+export const CONNECT_MS = 12_000;
 /** Milliseconds between two pings. */
 export const PING_MS = 1000;
 /** Milliseconds behind from which a tab that wakes asks for a keyframe. */
@@ -69,3 +69,30 @@ export const RESYNC_MS = 1000;
 /** Back-off of reconnecting: first and longest wait, in milliseconds. */
 export const BACKOFF_FIRST_MS = 250;
 export const BACKOFF_MAX_MS = 5000;
+
+/** Milliseconds until the next way to connect is tried beside the one before. */
+export const RUNG_MS = 2500;
+/** Milliseconds for which it is remembered that WebSocket did not get through. */
+export const REMEMBER_MS = 24 * 3600 * 1000;
+/** Milliseconds until a lower rung tries WebSocket again: first, and then. */
+export const PROBE_FIRST_MS = 60_000;
+export const PROBE_MS = 300_000;
+/** Milliseconds for which a connection given up may still take the seat. */
+export const RACE_MS = 10_000;
+/** Seconds that a poll waits for messages. */
+export const POLL_S = 25;
+/** Milliseconds for which a post may go unanswered. */
+export const POST_MS = 4000;
+/** Bytes of one post: those of one message to the server. */
+export const MAX_POST = 16 << 10;
+/** Bytes of one answer with messages. */
+export const MAX_BATCH = 32 << 20;
+/** Failures in a row after which a session counts as broken. */
+export const MAX_FAILURES = 4;
+/** Milliseconds after which the server is told what has come, if there is nothing else to post. */
+export const ACK_MS = 2000;
+/** Requests that the tabs of one origin keep open: browsers have six connections for all. */
+export const MAX_STREAMS = 4;
+/** Milliseconds between two polls of a tab without such a place, and between two attempts to get one. */
+export const BRIEF_MS = 100;
+export const SLOT_MS = 5000;

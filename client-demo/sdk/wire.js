@@ -67,6 +67,9 @@ export const BYES = Object.freeze([
   { name: 'left', action: 'stop', text: 'left' },
 ]);
 
+/** Where in BYES a newer connection for the same seat stands. */
+export const BYE_REPLACED = 2;
+
 /**
  * What to do about a bye; codes that are not listed are retried when the server
  * names a time for it.

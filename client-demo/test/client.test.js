@@ -196,9 +196,9 @@ test('a server that breaks the protocol is not asked again', () => {
 
 test('what a forgotten socket says is not heard', () => {
   const { w, room } = playing();
-  const old = w.socket;
-  old.onclose({ code: 1006 });
+  const { onclose } = w.socket;
+  onclose({ code: 1006 });
   w.pass(BACKOFF_MAX_MS);
-  old.onclose({ code: 4005 });
+  onclose({ code: 4005 });
   assert.notEqual(room.status, 'closed');
 });

@@ -2,11 +2,12 @@ package sse
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/roomd/roomd/netcode/wire"
 )
 
 // ErrAck says that a client acknowledges what it was never given.
@@ -196,12 +197,10 @@ func (d *Downlink) batch(after uint64) Batch {
 // AppendPacked appends the batch as msgpack: an array of the number of the first
 // message and the messages, each a bin (PROTOCOL.md section 17.2).
 func (b Batch) AppendPacked(dst []byte) []byte {
-	dst = append(dst, 0xdd)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(1+len(b.Messages)))
-	dst = binary.BigEndian.AppendUint64(append(dst, 0xcf), b.First)
+	dst = wire.AppendArrayHead(dst, 1+len(b.Messages))
+	dst = wire.AppendUint(dst, b.First)
 	for _, m := range b.Messages {
-		dst = binary.BigEndian.AppendUint32(append(dst, 0xc6), uint32(len(m)))
-		dst = append(dst, m...)
+		dst = wire.AppendBin(dst, m)
 	}
 	return dst
 }

@@ -1,0 +1,345 @@
+// A connection without WebSocket: messages go up in numbered posts and come down
+// by a stream or by polls (PROTOCOL.md section 17). To a Room it looks like a
+// WebSocket.
+
+import {
+  ACK_MS, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BRIEF_MS, MAX_BATCH, MAX_FAILURES, MAX_POST, MAX_SERVER_MESSAGE, MAX_STREAMS, POLL_S, POST_MS,
+  RUNG_MS, SLOT_MS,
+} from './limits.js';
+import { ProtocolError, Reader } from './msgpack.js';
+
+/**
+ * @typedef {object} Web what an HttpSocket needs of the world
+ * @property {typeof fetch} fetch
+ * @property {LockManager} [locks] shared by the tabs of an origin; undefined where browsers have none
+ * @property {(f: () => void, ms: number) => any} after setTimeout
+ * @property {(id: any) => void} cancel clearTimeout
+ * @property {() => number} now milliseconds
+ * @property {() => number} random 0 to 1
+ */
+
+/** Answers after which the session, or the right to one, is gone for good. */
+const FATAL = new Set([400, 403, 413]);
+
+/** One session over fetch. */
+export class HttpSocket {
+  /**
+   * @param {string} url of the sessions
+   * @param {Web} web
+   * @param {{stream: boolean, poll: boolean}} reads by which ways messages may come down
+   */
+  constructor(url, web, reads) {
+    this.url = url;
+    this.web = web;
+    this.reads = { ...reads };
+    /** How messages come down now. @type {'sse' | 'poll'} */
+    this.name = reads.stream ? 'sse' : 'poll';
+    this.bufferedAmount = 0;
+    this.onopen = () => {};
+    this.onmessage = (/** @type {{data: ArrayBuffer}} */ _) => {};
+    this.onclose = (/** @type {{code: number}} */ _) => {};
+    /** @private */
+    this.session = '';
+    /** @private newest message that was taken */
+    this.got = 0;
+    /** @private of the newest post */
+    this.seq = 0;
+    /** @private */
+    this.posting = false;
+    /** @private when the server was last told what was taken */
+    this.told = 0;
+    /** @private @type {Uint8Array[]} */
+    this.queue = [];
+    /** @private */
+    this.failures = 0; // in a row, of reads
+    /** @private */
+    this.began = false;
+    /** @private */
+    this.closed = false;
+    /** @private */
+    this.gone = new AbortController();
+    /** @private @type {(() => void) | null} gives back the place for a request that stays open */
+    this.release = null;
+    web.after(() => this.closed || this.onopen(), 0);
+  }
+
+  /** Sends messages, the hello first. @param {Uint8Array} bytes copied */
+  send(bytes) {
+    if (this.closed) return;
+    if (!this.began) {
+      this.began = true;
+      this.begin(bytes.slice());
+      return;
+    }
+    this.queue.push(bytes.slice());
+    this.bufferedAmount += bytes.length;
+    this.pump(false);
+  }
+
+  /** Ends without telling onclose. The server keeps the seat for a while. */
+  close() {
+    if (!this.stop() || !this.session) return;
+    this.web.fetch(this.session, { method: 'DELETE', keepalive: true }).catch(() => {}); // it will notice by itself
+  }
+
+  /** @private @returns {boolean} whether it was open */
+  stop() {
+    if (this.closed) return false;
+    this.closed = true;
+    this.gone.abort();
+    this.release?.();
+    this.release = null;
+    return true;
+  }
+
+  /** @param {number} status of the answer that ended it, 0 for none @private */
+  end(status) {
+    if (this.stop()) this.onclose({ code: FATAL.has(status) ? 1008 : 1006 });
+  }
+
+  /**
+   * Asks, and gives up after ms. It answers null when nothing came.
+   * @param {string} method
+   * @param {string} url
+   * @param {{body?: Uint8Array, ms?: number, signal?: AbortSignal}} [o]
+   * @returns {Promise<Response | null>}
+   * @private
+   */
+  async ask(method, url, { body, ms = 0, signal } = {}) {
+    const limit = new AbortController();
+    const timer = ms > 0 ? this.web.after(() => limit.abort(), ms) : null;
+    const abort = () => limit.abort();
+    signal?.addEventListener('abort', abort);
+    try {
+      const headers = body ? { 'Content-Type': 'application/msgpack' } : undefined;
+      return await this.web.fetch(url, { method, headers, body: /** @type {any} */ (body), signal: limit.signal, cache: 'no-store' });
+    } catch {
+      return null; // no network, or too slow
+    } finally {
+      this.web.cancel(timer);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** @param {number} ms @private */
+  pause(ms) {
+    return new Promise((done) => this.web.after(() => done(null), ms));
+  }
+
+  /** A wait after the nth failure in a row, with full jitter. @param {number} n @private */
+  backOff(n) {
+    return this.pause(Math.min(BACKOFF_FIRST_MS * 2 ** n, BACKOFF_MAX_MS) * this.web.random());
+  }
+
+  /** @param {Uint8Array} hello @private */
+  async begin(hello) {
+    // Not cut short by close: the session that it makes would stay.
+    const r = await this.ask('POST', this.url, { body: hello });
+    const made = r?.status === 201 ? await r.json().catch(() => null) : null;
+    if (!made) return this.end(r?.status ?? 0);
+    this.session = `${this.url}/${made.session}`;
+    if (this.closed) {
+      this.closed = false;
+      this.close();
+      return;
+    }
+    this.read();
+    this.pump(false);
+  }
+
+  /**
+   * Posts what waits, one post at a time; and, if it must, that nothing does.
+   * @param {boolean} must
+   * @private
+   */
+  async pump(must) {
+    if (this.posting || this.closed || !this.session || (this.queue.length === 0 && !must)) return;
+    this.posting = true;
+    const body = this.takeQueue();
+    const seq = ++this.seq;
+    for (let n = 0; !this.closed; n++) {
+      this.told = this.web.now();
+      const r = await this.ask('POST', `${this.session}?seq=${seq}&after=${this.got}`, { body, ms: POST_MS, signal: this.gone.signal });
+      if (r && r.status < 300) {
+        await this.takeBatch(r);
+        break;
+      }
+      if (this.closed || n >= MAX_FAILURES || (r && r.status < 500)) return this.end(r?.status ?? 0);
+      await this.backOff(n); // the same post again: the server counts it once
+    }
+    this.posting = false;
+    this.pump(false);
+  }
+
+  /** @private */
+  takeQueue() {
+    let n = 0;
+    let size = 0;
+    while (n < this.queue.length && (n === 0 || size + this.queue[n].length <= MAX_POST)) size += this.queue[n++].length;
+    const body = new Uint8Array(size);
+    let at = 0;
+    for (const b of this.queue.splice(0, n)) {
+      body.set(b, at);
+      at += b.length;
+    }
+    this.bufferedAmount -= size;
+    return body;
+  }
+
+  /** Gives messages to the Room, in order and each once. @param {number} number @param {Uint8Array} message @private */
+  deliver(number, message) {
+    if (this.closed || number <= this.got) return;
+    this.got = number;
+    this.failures = 0;
+    this.onmessage({ data: /** @type {ArrayBuffer} */ (message.slice().buffer) });
+  }
+
+  /** @param {Response} r with packed messages, or 204 @returns {Promise<boolean>} @private */
+  async takeBatch(r) {
+    if (r.status !== 200) return true;
+    try {
+      const body = new Uint8Array(await r.arrayBuffer());
+      if (body.length > MAX_BATCH) throw new ProtocolError('an answer too long');
+      const reader = new Reader(body);
+      const n = reader.array() - 1;
+      const first = reader.uint();
+      for (let i = 0; i < n; i++) this.deliver(first + i, reader.bin(MAX_SERVER_MESSAGE));
+      return true;
+    } catch {
+      return false; // it broke off, and will come again
+    }
+  }
+
+  /** Keeps one request open that brings messages, until the end. @private */
+  async read() {
+    while (!this.closed) {
+      this.release ??= await takePlace(this.web.locks);
+      if (this.closed) return this.release?.();
+      let ok;
+      if (!this.release) ok = await this.brief();
+      else if (this.reads.stream) ok = await this.stream();
+      else ok = await this.poll(POLL_S);
+      if (this.closed) return;
+      if (!ok && ++this.failures > MAX_FAILURES) return this.end(0);
+      if (!ok) await this.backOff(this.failures);
+    }
+  }
+
+  /** @param {number} wait seconds @returns {Promise<boolean>} @private */
+  async poll(wait) {
+    this.name = 'poll';
+    const r = await this.ask('GET', `${this.session}/poll?after=${this.got}&wait=${wait}`, { ms: wait * 1000 + POST_MS, signal: this.gone.signal });
+    if (r && r.status < 300) return this.takeBatch(r);
+    if (r && r.status < 500) this.end(r.status);
+    return false;
+  }
+
+  /**
+   * Polls that do not wait, for a while: browsers open six connections to an
+   * origin over HTTP/1.1, and other tabs have those that may stay open.
+   * @returns {Promise<boolean>}
+   * @private
+   */
+  async brief() {
+    const until = this.web.now() + SLOT_MS;
+    while (!this.closed && this.web.now() < until) {
+      if (!(await this.poll(0))) return false;
+      await this.pause(BRIEF_MS);
+    }
+    return true;
+  }
+
+  /** Reads a stream to its end. Where none gets through, polls follow. @returns {Promise<boolean>} @private */
+  async stream() {
+    this.name = 'sse';
+    const cut = new AbortController();
+    const abort = () => cut.abort();
+    this.gone.signal.addEventListener('abort', abort);
+    const timer = this.web.after(abort, RUNG_MS); // a proxy may hold everything back
+    let flows = false;
+    try {
+      const r = await this.ask('GET', `${this.session}/stream?after=${this.got}`, { signal: cut.signal });
+      if (r?.status === 404 || r?.status === 410) {
+        this.end(r.status);
+        return false;
+      }
+      if (r?.ok && r.body) {
+        const events = new EventParser((id, data) => this.deliver(id, data));
+        const reader = r.body.getReader();
+        for (;;) {
+          const { done, value } = await reader.read();
+          if (done) break;
+          if (!flows) this.web.cancel(timer);
+          flows = true;
+          events.push(value);
+          if (this.web.now() - this.told > ACK_MS) this.pump(true);
+        }
+      }
+    } catch {
+      // Cut by either side: what is lacking comes with the next.
+    } finally {
+      this.web.cancel(timer);
+      this.gone.signal.removeEventListener('abort', abort);
+      cut.abort();
+    }
+    if (!flows && !this.closed) this.lowerToPolls();
+    return flows;
+  }
+
+  /** @private */
+  lowerToPolls() {
+    if (!this.reads.poll) return this.end(0);
+    this.reads.stream = false;
+    this.failures = 0;
+  }
+}
+
+/**
+ * Takes one of the places that the tabs of an origin have for requests that stay
+ * open. It answers what gives the place back, null when there is none.
+ * @param {LockManager | undefined} locks
+ * @returns {Promise<(() => void) | null>}
+ */
+async function takePlace(locks) {
+  if (!locks) return () => {};
+  for (let i = 0; i < MAX_STREAMS; i++) {
+    /** @type {(() => void) | null} */
+    const release = await new Promise((found) => {
+      locks
+        .request(`roomd stream ${i}`, { ifAvailable: true }, (lock) => (lock ? new Promise((done) => found(() => done(null))) : found(null)))
+        .catch(() => found(null));
+    });
+    if (release) return release;
+  }
+  return null;
+}
+
+/** Splits a stream into events (WHATWG HTML section 9.2.6) whose data is base64. */
+class EventParser {
+  /** @param {(id: number, data: Uint8Array) => void} tell */
+  constructor(tell) {
+    this.tell = tell;
+    this.decoder = new TextDecoder();
+    this.rest = '';
+    this.id = 0;
+    this.data = '';
+  }
+
+  /** @param {Uint8Array} bytes */
+  push(bytes) {
+    const lines = (this.rest + this.decoder.decode(bytes, { stream: true })).split('\n');
+    this.rest = lines.pop() ?? '';
+    if (this.rest.length > 2 * MAX_SERVER_MESSAGE) throw new ProtocolError('a line too long');
+    for (const line of lines) {
+      if (line === '') this.dispatch();
+      else if (line.startsWith('id: ')) this.id = Number(line.slice(4));
+      else if (line.startsWith('data: ')) this.data = line.slice(6);
+    }
+  }
+
+  dispatch() {
+    const data = this.data;
+    this.data = '';
+    if (data) this.tell(this.id, Uint8Array.from(atob(data), (c) => c.charCodeAt(0)));
+  }
+}
