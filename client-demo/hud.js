@@ -86,9 +86,10 @@ export class Hud {
     });
   }
 
-  /** @param {{ping: number, tick: number, rate: number, slack: number}} net ping in ms, rate in bytes a second, slack in ticks */
+  /** @param {{transport: string, ping: number, tick: number, rate: number, slack: number}} net ping in ms, rate in bytes a second, slack in ticks */
   net(net) {
     const shown = [
+      ['transport', net.transport],
       ['ping', Number.isFinite(net.ping) ? `${Math.round(net.ping)} ms` : '–'],
       ['tick', `${net.tick}`],
       ['rate', net.rate < 1000 ? `${Math.round(net.rate)} B/s` : `${(net.rate / 1000).toFixed(1)} kB/s`],

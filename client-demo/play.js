@@ -33,7 +33,9 @@ const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById('field'
 const screen = new Screen(canvas);
 const controls = new Controls(canvas);
 const hud = new Hud();
-const room = connect({ kind: query.get('kind') ?? 'arena', room: query.get('room') ?? '', name });
+/** @type {any} ?transport=sse,poll: which ways to connect */
+const transports = query.get('transport')?.split(',');
+const room = connect({ kind: query.get('kind') ?? 'arena', room: query.get('room') ?? '', name, transports });
 
 let inputs = new InputClock(TICK_RATE);
 let view = new PlayClock(TICK_RATE);
@@ -277,7 +279,7 @@ setInterval(() => {
   const now = performance.now();
   const rate = ((room.bytes - counted.bytes) * 1000) / (now - counted.at);
   counted = { bytes: room.bytes, at: now };
-  hud.net({ ping: room.rtt, tick: room.tick, rate, slack: Math.max(room.slack, 0) / 4 });
+  hud.net({ transport: room.status === 'playing' ? room.transport : '–', ping: room.rtt, tick: room.tick, rate, slack: Math.max(room.slack, 0) / 4 });
 }, 1000);
 
 let hiddenAt = 0;
@@ -305,7 +307,7 @@ Object.assign(window, {
     room, view, predictor,
     get state() {
       return {
-        ...debug, tick: room.tick, rtt: room.rtt, anew: room.anew, text: room.text, firstStateMs, firstMoveMs,
+        ...debug, tick: room.tick, rtt: room.rtt, anew: room.anew, text: room.text, transport: room.transport, firstStateMs, firstMoveMs,
         corrections: predictor.corrections, starved: view.starved,
       };
     },

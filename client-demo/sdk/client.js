@@ -34,6 +34,7 @@ import { BYES, BYE_REPLACED, RESYNC_BACKLOG, byeAction, closeAction } from './wi
  * @property {() => number} random 0 to 1
  * @property {typeof fetch} [fetch] for networks that let no WebSocket through
  * @property {LockManager} [locks] shared by the tabs of an origin
+ * @property {(f: () => void) => () => void} [unload] has f called when the page goes away; returns what ends that
  */
 
 /** @returns {Environment} */
@@ -46,6 +47,10 @@ function browser() {
     random: Math.random,
     fetch: (url, o) => fetch(url, o),
     locks: globalThis.navigator?.locks,
+    unload: (f) => {
+      addEventListener('pagehide', f);
+      return () => removeEventListener('pagehide', f);
+    },
   };
 }
 

@@ -16,6 +16,7 @@ import { ProtocolError, Reader } from './msgpack.js';
  * @property {(id: any) => void} cancel clearTimeout
  * @property {() => number} now milliseconds
  * @property {() => number} random 0 to 1
+ * @property {(f: () => void) => () => void} [unload] has f called when the page goes away; returns what ends that
  */
 
 /** Answers after which the session, or the right to one, is gone for good. */
@@ -46,12 +47,16 @@ export class HttpSocket {
     this.seq = 0;
     /** @private */
     this.posting = false;
+    /** @private @type {Promise<unknown>} the post under way */
+    this.posted = Promise.resolve();
     /** @private when the server was last told what was taken */
     this.told = 0;
     /** @private @type {Uint8Array[]} */
     this.queue = [];
     /** @private */
     this.failures = 0; // in a row, of reads
+    /** @private */
+    this.cuts = 0; // streams that ended soon
     /** @private */
     this.began = false;
     /** @private */
@@ -60,6 +65,8 @@ export class HttpSocket {
     this.gone = new AbortController();
     /** @private @type {(() => void) | null} gives back the place for a request that stays open */
     this.release = null;
+    /** @private A page that comes back finds no session, and connects anew. */
+    this.stay = web.unload?.(() => this.delete());
     web.after(() => this.closed || this.onopen(), 0);
   }
 
@@ -76,10 +83,17 @@ export class HttpSocket {
     this.pump(false);
   }
 
-  /** Ends without telling onclose. The server keeps the seat for a while. */
+  /** Ends, behind what was sent, without telling onclose. The server keeps the seat for a while. */
   close() {
     if (!this.stop() || !this.session) return;
-    this.web.fetch(this.session, { method: 'DELETE', keepalive: true }).catch(() => {}); // it will notice by itself
+    const under = [this.posted];
+    if (this.queue.length > 0) under.push(this.post(++this.seq, this.takeQueue()));
+    Promise.all(under).then(() => this.delete());
+  }
+
+  /** @private */
+  delete() {
+    if (this.session) this.web.fetch(this.session, { method: 'DELETE', keepalive: true }).catch(() => {}); // it will notice by itself
   }
 
   /** @private @returns {boolean} whether it was open */
@@ -87,6 +101,7 @@ export class HttpSocket {
     if (this.closed) return false;
     this.closed = true;
     this.gone.abort();
+    this.stay?.();
     this.release?.();
     this.release = null;
     return true;
@@ -112,7 +127,9 @@ export class HttpSocket {
     signal?.addEventListener('abort', abort);
     try {
       const headers = body ? { 'Content-Type': 'application/msgpack' } : undefined;
-      return await this.web.fetch(url, { method, headers, body: /** @type {any} */ (body), signal: limit.signal, cache: 'no-store' });
+      // A post outlives its page: it may be the last, with which a seat is given up.
+      const keepalive = body !== undefined;
+      return await this.web.fetch(url, { method, headers, body: /** @type {any} */ (body), keepalive, signal: limit.signal, cache: 'no-store' });
     } catch {
       return null; // no network, or too slow
     } finally {
@@ -159,7 +176,9 @@ export class HttpSocket {
     const seq = ++this.seq;
     for (let n = 0; !this.closed; n++) {
       this.told = this.web.now();
-      const r = await this.ask('POST', `${this.session}?seq=${seq}&after=${this.got}`, { body, ms: POST_MS, signal: this.gone.signal });
+      const post = this.post(seq, body);
+      this.posted = post;
+      const r = await post;
       if (r && r.status < 300) {
         await this.takeBatch(r);
         break;
@@ -169,6 +188,11 @@ export class HttpSocket {
     }
     this.posting = false;
     this.pump(false);
+  }
+
+  /** @param {number} seq @param {Uint8Array} body @private */
+  post(seq, body) {
+    return this.ask('POST', `${this.session}?seq=${seq}&after=${this.got}`, { body, ms: POST_MS });
   }
 
   /** @private */
@@ -256,6 +280,7 @@ export class HttpSocket {
     const abort = () => cut.abort();
     this.gone.signal.addEventListener('abort', abort);
     const timer = this.web.after(abort, RUNG_MS); // a proxy may hold everything back
+    const began = this.web.now();
     let flows = false;
     try {
       const r = await this.ask('GET', `${this.session}/stream?after=${this.got}`, { signal: cut.signal });
@@ -282,8 +307,10 @@ export class HttpSocket {
       this.gone.signal.removeEventListener('abort', abort);
       cut.abort();
     }
-    if (!flows && !this.closed) this.lowerToPolls();
-    return flows;
+    if (this.closed || (flows && this.web.now() - began >= BACKOFF_MAX_MS)) return true;
+    if (flows && ++this.cuts <= MAX_FAILURES) return false;
+    this.lowerToPolls();
+    return true;
   }
 
   /** @private */

@@ -64,8 +64,9 @@ export class Ladder {
   /** @private */
   begin() {
     const http = this.mayUse('sse') || this.mayUse('poll');
-    if (http && (!this.mayUse('ws') || this.recall())) {
-      this.tryHttp();
+    const last = http ? this.recall() : '';
+    if (last || !this.mayUse('ws')) {
+      this.tryHttp(last !== 'poll' || !this.mayUse('poll'));
       return;
     }
     this.tryWebSocket();
@@ -110,13 +111,13 @@ export class Ladder {
     this.watch(socket, true);
   }
 
-  /** @private */
-  tryHttp() {
+  /** @param {boolean} [streams] whether streams may get through @private */
+  tryHttp(streams = true) {
     this.feet.env.cancel(this.timer);
     this.timer = null;
     const url = new URL('sessions', this.feet.url.replace(/^ws/, 'http')).href;
     const web = /** @type {import('./http.js').Web} */ (this.feet.env);
-    this.watch(new HttpSocket(url, web, { stream: this.mayUse('sse'), poll: this.mayUse('poll') }), false);
+    this.watch(new HttpSocket(url, web, { stream: streams && this.mayUse('sse'), poll: this.mayUse('poll') }), false);
   }
 
   /** @param {Socket} socket @param {boolean} ws @private */
@@ -166,7 +167,7 @@ export class Ladder {
       if (goodbye) other.send(goodbye);
       shut(other);
     }
-    this.remember(ws);
+    this.remember(socket);
     if (!ws && this.tries.size === 0) this.climbLater();
   }
 
@@ -200,21 +201,21 @@ export class Ladder {
     return `roomd transport ${this.feet.url}`;
   }
 
-  /** Whether WebSocket did not get through lately. @private */
+  /** What got through lately where WebSocket did not: sse, poll or nothing. @private */
   recall() {
     try {
-      const at = Number(this.feet.memory?.getItem(this.key()) ?? NaN);
-      return Date.now() - at < REMEMBER_MS;
+      const [at, by] = (this.feet.memory?.getItem(this.key()) ?? '').split(' ');
+      return by && Date.now() - Number(at) < REMEMBER_MS ? by : '';
     } catch {
-      return false; // forbidden by the browser's settings
+      return ''; // forbidden by the browser's settings
     }
   }
 
-  /** @param {boolean} ws @private */
-  remember(ws) {
+  /** @param {Socket} socket that was answered on @private */
+  remember(socket) {
     try {
-      if (ws) this.feet.memory?.removeItem(this.key());
-      else this.feet.memory?.setItem(this.key(), String(Date.now()));
+      if (socket instanceof HttpSocket) this.feet.memory?.setItem(this.key(), `${Date.now()} ${socket.reads.stream ? 'sse' : 'poll'}`);
+      else this.feet.memory?.removeItem(this.key());
     } catch {
       // Full or forbidden: the next page waits for a WebSocket again.
     }

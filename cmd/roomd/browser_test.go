@@ -32,6 +32,7 @@ const (
 type pageState struct {
 	Status       string
 	Text         string
+	Transport    string
 	Seat         int
 	Mine         int
 	Tick         int

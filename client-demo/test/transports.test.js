@@ -1,0 +1,328 @@
+// Ways to connect: a Room whose WebSockets, server and clock are the test's.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Room } from '../sdk/client.js';
+import { MAX_STREAMS, POST_MS, PROBE_FIRST_MS, REMEMBER_MS, RUNG_MS } from '../sdk/limits.js';
+import { HELLO, INPUT, LEAVE, readMessages } from '../sdk/wire.js';
+import { encode, welcome } from './lib.js';
+
+const KEYFRAME = [5, 101, 0, 1, 2, 1, 0, -4, 512, 100];
+
+/** Lets everything happen that waits for nothing but its turn. */
+async function settle() {
+  for (let i = 0; i < 5; i++) await new Promise((done) => setImmediate(done));
+}
+
+/** Storage of the test's own. */
+function storage() {
+  const kept = new Map();
+  return /** @type {any} */ ({
+    kept,
+    getItem: (/** @type {string} */ k) => kept.get(k) ?? null,
+    setItem: (/** @type {string} */ k, /** @type {string} */ v) => kept.set(k, v),
+    removeItem: (/** @type {string} */ k) => kept.delete(k),
+  });
+}
+
+/**
+ * A server of sessions over HTTP. Requests wait in open until the test answers
+ * them, but for those that respond takes.
+ */
+function world() {
+  const w = {
+    now: 1000,
+    /** @type {any[]} */ sockets: [],
+    /** @type {{at: number, f: () => void}[]} */ timers: [],
+    /** @type {any[]} */ open: [],
+    /** @type {any[]} */ asked: [],
+    memory: storage(),
+    /** @type {(r: any) => any} */ respond: () => undefined,
+    env: {
+      socket: (/** @type {string} */ url) => {
+        const s = { url, sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, closed: false,
+          send: (/** @type {Uint8Array} */ b) => s.sent.push(b.slice()), close: () => (s.closed = true),
+          onopen: /** @type {any} */ (null), onclose: /** @type {any} */ (null), onmessage: /** @type {any} */ (null) };
+        w.sockets.push(s);
+        return s;
+      },
+      now: () => w.now,
+      after: (/** @type {() => void} */ f, /** @type {number} */ ms) => {
+        const t = { at: w.now + ms, f };
+        w.timers.push(t);
+        return t;
+      },
+      cancel: (/** @type {any} */ t) => (w.timers = w.timers.filter((x) => x !== t)),
+      random: () => 0.5,
+      fetch: /** @type {any} */ ((/** @type {string} */ url, /** @type {any} */ o) =>
+        new Promise((ok, no) => {
+          const { pathname, searchParams } = new URL(url);
+          const r = { what: `${o.method} ${pathname}`, query: Object.fromEntries(searchParams), body: o.body, ok, no };
+          o.signal?.addEventListener('abort', () => no(new Error('aborted')));
+          w.asked.push(r);
+          const answer = w.respond(r);
+          if (answer === undefined) w.open.push(r);
+          else ok(answer);
+        })),
+    },
+    /** @param {number} ms */
+    async pass(ms) {
+      const end = w.now + ms;
+      for (;;) {
+        await settle();
+        const t = w.timers.filter((x) => x.at <= end).sort((a, b) => a.at - b.at)[0];
+        if (!t) break;
+        w.timers = w.timers.filter((x) => x !== t);
+        w.now = Math.max(w.now, t.at);
+        t.f();
+      }
+      w.now = end;
+    },
+    /** @param {Partial<import('../sdk/client.js').Options>} [o] */
+    connect(o = {}) {
+      return new Room({ url: 'ws://x/v1/ws', kind: 'tanks', name: 'ann', env: /** @type {any} */ (w.env), storage: storage(), memory: w.memory, ...o });
+    },
+    /** The oldest request of that kind that waits. @param {string} what */
+    take(what) {
+      const i = w.open.findIndex((r) => r.what === what);
+      assert.ok(i >= 0, `no ${what} among ${w.open.map((r) => r.what)}`);
+      return w.open.splice(i, 1)[0];
+    },
+    count: (/** @type {string} */ what) => w.asked.filter((r) => r.what === what).length,
+  };
+  return w;
+}
+
+const BEGIN = 'POST /v1/sessions';
+const POST = 'POST /v1/sessions/s1';
+const STREAM = 'GET /v1/sessions/s1/stream';
+const POLL = 'GET /v1/sessions/s1/poll';
+const END = 'DELETE /v1/sessions/s1';
+
+const created = () => new Response('{"session":"s1"}', { status: 201 });
+const nothing = () => new Response(null, { status: 204 });
+/** @param {number} first @param {...Uint8Array} messages */
+const packed = (first, ...messages) => new Response(/** @type {any} */ (encode([first, ...messages.map((m) => ({ $bin: Buffer.from(m).toString('hex') }))]).slice()));
+
+/** A stream that the test writes to. */
+function stream() {
+  /** @type {any} */
+  let to;
+  const body = new ReadableStream({ start: (c) => void (to = c) });
+  return {
+    response: new Response(body),
+    write: (/** @type {string} */ s) => to.enqueue(new TextEncoder().encode(s)),
+    message: (/** @type {number} */ n, /** @type {Uint8Array} */ m) => to.enqueue(new TextEncoder().encode(`id: ${n}\ndata: ${Buffer.from(m).toString('base64')}\n\n`)),
+    end: () => to.close(),
+  };
+}
+
+/** A Room that plays over a stream, since its WebSocket was refused. */
+async function overStream() {
+  const w = world();
+  w.respond = (r) => (r.what === POST && r.body.length > 0 && readMessages(r.body)[0].kind !== INPUT ? nothing() : undefined);
+  const room = w.connect();
+  w.sockets[0].onclose({ code: 1006 });
+  await w.pass(0);
+  w.take(BEGIN).ok(created());
+  await settle();
+  const s = stream();
+  w.take(STREAM).ok(s.response);
+  s.write(':\n\n');
+  s.message(1, welcome());
+  s.message(2, encode(KEYFRAME));
+  await settle();
+  assert.deepEqual([room.status, room.transport, room.tick], ['playing', 'sse', 101]);
+  return { w, room, s };
+}
+
+test('a WebSocket that answers needs nothing else', async () => {
+  const w = world();
+  const room = w.connect();
+  w.sockets[0].onopen();
+  w.sockets[0].onmessage({ data: welcome().slice().buffer });
+  await w.pass(RUNG_MS * 2);
+  assert.deepEqual([room.transport, w.asked.length, w.sockets.length, w.memory.kept.size], ['ws', 0, 1, 0]);
+});
+
+test('a WebSocket that fails is followed at once, one that is silent after a while', async () => {
+  const failed = world();
+  failed.connect();
+  failed.sockets[0].onclose({ code: 1006 });
+  await failed.pass(0);
+  assert.equal(failed.count(BEGIN), 1);
+  const silent = world();
+  silent.connect();
+  await silent.pass(RUNG_MS - 1);
+  assert.equal(silent.count(BEGIN), 0);
+  await silent.pass(1);
+  assert.equal(silent.count(BEGIN), 1);
+  assert.ok(!silent.sockets[0].closed);
+});
+
+test('plays over a stream and posts', async () => {
+  const { w, room, s } = await overStream();
+  assert.equal(room.input({ dx: 3 }), 1);
+  assert.equal(room.input({ dx: 4 }), 2);
+  await settle();
+  const first = w.take(POST);
+  assert.deepEqual([first.query.after, readMessages(first.body)[0].kind], ['2', INPUT]);
+  assert.equal(w.open.length, 0, 'one post at a time');
+  first.ok(packed(3, encode([4, 0, 1, 0, 0]), encode([3, 1, 0])));
+  await settle();
+  assert.equal(room.tick, 102);
+  s.message(3, encode([3, 1, 0])); // came with the post already
+  s.message(4, encode([3, 1, 0]));
+  await settle();
+  assert.equal(Number(w.take(POST).query.seq), Number(first.query.seq) + 1);
+});
+
+test('a post whose answer is lost is sent again, the same', async () => {
+  const { w, room } = await overStream();
+  room.input({ dx: 3 });
+  await settle();
+  const first = w.take(POST);
+  room.input({ dx: 9 });
+  await w.pass(POST_MS + 250);
+  const again = w.take(POST);
+  assert.deepEqual([again.query.seq, [...again.body]], [first.query.seq, [...first.body]]);
+  again.ok(nothing());
+  await settle();
+  assert.notDeepEqual([...w.take(POST).body], [...first.body]);
+});
+
+test('a stream that is held back is followed by polls on the same session', async () => {
+  const w = world();
+  w.respond = (r) => (r.what === POST ? nothing() : undefined);
+  const room = w.connect({ transports: ['sse', 'poll'] });
+  await w.pass(0);
+  assert.equal(w.sockets.length, 0);
+  w.take(BEGIN).ok(created());
+  await w.pass(RUNG_MS);
+  const poll = w.take(POLL);
+  assert.deepEqual(poll.query, { after: '0', wait: '25' });
+  poll.ok(packed(1, welcome(), encode(KEYFRAME)));
+  await settle();
+  assert.deepEqual([room.status, room.transport, w.count(BEGIN)], ['playing', 'poll', 1]);
+  w.take(POLL).no(new Error('no network'));
+  await w.pass(1000);
+  assert.equal(w.take(POLL).query.after, '2');
+});
+
+test('a session that is gone is resumed by another', async () => {
+  const { w, room, s } = await overStream();
+  s.end();
+  await w.pass(1000);
+  w.take(STREAM).ok(new Response('{}', { status: 404 }));
+  await settle();
+  assert.equal(room.status, 'reconnecting');
+  await w.pass(1000);
+  const hello = readMessages(w.take(BEGIN).body)[0];
+  hello.r.skip(4);
+  assert.deepEqual([hello.kind, hello.r.str(256), hello.r.uint(), hello.r.uint()], [HELLO, 'r.1.secret', 5, 101]);
+});
+
+test('what got through is remembered, for a day', async () => {
+  const { w } = await overStream();
+  const before = w.sockets.length;
+  w.connect();
+  await w.pass(0);
+  assert.deepEqual([w.sockets.length, w.count(BEGIN)], [before, 2]);
+  const [[key, value]] = [...w.memory.kept];
+  const [at, by] = value.split(' ');
+  assert.equal(by, 'sse');
+  w.memory.kept.set(key, `${Number(at) - REMEMBER_MS} sse`);
+  w.connect();
+  assert.equal(w.sockets.length, before + 1);
+});
+
+test('climbs back to WebSocket with the same seat', async () => {
+  const { w, room, s } = await overStream();
+  const statuses = /** @type {string[]} */ ([]);
+  room.on('status', (e) => statuses.push(`${e.status} ${e.text}`));
+  for (let t = 0; t < PROBE_FIRST_MS; t += 1000) {
+    s.message(3 + t / 1000, encode([10, 0, w.now, 101]));
+    await w.pass(1000);
+  }
+  assert.equal(w.sockets.length, 2);
+  const up = w.sockets[1];
+  up.onopen();
+  const hello = readMessages(up.sent[0])[0];
+  hello.r.skip(4);
+  assert.deepEqual([hello.r.str(256), hello.r.uint(), hello.r.uint()], ['r.1.secret', 5, 101]);
+  s.message(1000, encode([11, 2, 'replaced', 0])); // the server ends the old way
+  up.onmessage({ data: welcome({ resumed: true, schema: null }).slice().buffer });
+  await w.pass(0);
+  assert.deepEqual([room.status, room.transport, room.seat, statuses, w.memory.kept.size], ['playing', 'ws', 1, ['playing '], 0]);
+  assert.equal(w.count(END), 1);
+});
+
+test('a race has one winner, and the other gives its seat up', async () => {
+  const w = world();
+  const room = w.connect();
+  const slow = w.sockets[0];
+  slow.onopen();
+  await w.pass(RUNG_MS);
+  w.take(BEGIN).ok(created());
+  await settle();
+  const s = stream();
+  w.take(STREAM).ok(s.response);
+  s.message(1, welcome());
+  await settle();
+  assert.deepEqual([room.status, room.transport, slow.closed, readMessages(slow.sent[1])[0].kind], ['playing', 'sse', true, LEAVE]);
+  s.message(2, encode([11, 2, 'replaced', 0])); // by the one that was given up, as it came late
+  s.end();
+  await w.pass(1000);
+  w.take(STREAM).ok(new Response('{}', { status: 410 }));
+  await settle();
+  assert.equal(room.status, 'reconnecting');
+});
+
+test('refusals are final, troubles are not', async () => {
+  for (const [status, want] of /** @type {[number, string][]} */ ([[403, 'closed'], [400, 'closed'], [404, 'reconnecting'], [503, 'reconnecting']])) {
+    const w = world();
+    const room = w.connect({ transports: ['poll'] });
+    await w.pass(0);
+    w.take(BEGIN).ok(new Response('{}', { status }));
+    await settle();
+    assert.equal(room.status, want, `after ${status}`);
+  }
+});
+
+test('leaving is sent before the session is ended', async () => {
+  const { w, room } = await overStream();
+  room.input({ dx: 1 });
+  await settle();
+  const before = w.take(POST);
+  room.leave();
+  await settle();
+  const last = w.asked.at(-1);
+  assert.deepEqual([last.what, readMessages(last.body)[0].kind, last.query.seq], [POST, LEAVE, String(Number(before.query.seq) + 1)]);
+  assert.equal(w.count(END), 0);
+  before.ok(nothing());
+  await settle();
+  assert.equal(w.count(END), 1);
+});
+
+test('tabs share the requests that stay open', async () => {
+  const held = new Set();
+  const locks = {
+    request: async (/** @type {string} */ name, /** @type {any} */ o, /** @type {(l: any) => any} */ f) => {
+      assert.ok(o.ifAvailable);
+      if (held.has(name)) return f(null);
+      held.add(name);
+      await f({ name });
+      held.delete(name);
+    },
+  };
+  const w = world();
+  w.env = /** @type {any} */ ({ ...w.env, locks });
+  w.respond = (r) => (r.what === BEGIN ? created() : r.what === POST ? nothing() : undefined);
+  const rooms = Array.from({ length: MAX_STREAMS + 1 }, () => w.connect({ transports: ['sse', 'poll'] }));
+  await w.pass(0);
+  assert.deepEqual([w.count(STREAM), w.count(POLL)], [MAX_STREAMS, 1]);
+  assert.equal(w.take(POLL).query.wait, '0');
+  rooms[0].close();
+  await settle();
+  assert.equal(held.size, MAX_STREAMS - 1);
+});
