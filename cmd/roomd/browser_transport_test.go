@@ -69,7 +69,9 @@ func TestPlayWithoutWebSocket(t *testing.T) {
 			box.noSocket.Store(true)
 			box.noSSE.Store(by == "poll")
 			p := openHurried(t, browser, box.url+"?name="+by)
-			first := p.await("playing over "+by, func(s pageState) bool { return s.Status == "playing" && s.FirstMoveMs > 0 && s.X != nil && s.Transport == by })
+			first := p.await("playing over "+by, func(s pageState) bool {
+				return s.Status == "playing" && s.FirstMoveMs > 0 && s.X != nil && s.Transport == by
+			})
 			t.Logf("first state %.0f ms after the page's start", first.FirstStateMs)
 			before := *other(watcher.await("the player on another page", func(s pageState) bool { return other(s, by) != nil }), by)
 			p.drive(func() bool {

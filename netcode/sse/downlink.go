@@ -112,7 +112,7 @@ type Fetch struct {
 // empty Batch when wait is over. Advance drives it. after is not an
 // acknowledgement: a stream has written what the client may never get.
 func (d *Downlink) Fetch(now time.Duration, reader, after uint64, wait time.Duration, answer func(Batch)) *Fetch {
-	f := &Fetch{after: after, until: now + min(max(wait, 0), MaxWait), answer: answer}
+	f := &Fetch{after: after, until: now + jittered(wait), answer: answer}
 	if reader != d.reader {
 		answer(Batch{Superseded: true})
 		return f

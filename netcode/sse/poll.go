@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/roomd/roomd/game"
@@ -37,7 +38,7 @@ type Answer struct {
 // cursor the answer begins with the newest keyframe that is due.
 func (l *Log) Poll(now time.Duration, q Request, wait time.Duration, answer func(Answer)) *Poll {
 	q.Format = FormatLines
-	p := &Poll{log: l, q: q, answer: answer, until: now + min(max(wait, 0), MaxWait)}
+	p := &Poll{log: l, q: q, answer: answer, until: now + jittered(wait)}
 	if l.readers >= MaxReaders || l.over && l.feeds[FormatLines] == nil {
 		p.gone = true
 		answer(Answer{Over: l.over})
@@ -58,6 +59,13 @@ func (l *Log) Poll(now time.Duration, q Request, wait time.Duration, answer func
 	l.settle(p, now)
 	l.cfg.Wake()
 	return p
+}
+
+// jittered is at most MaxWait and up to a tenth shorter than wait, so that
+// clients who came together do not come back together.
+func jittered(wait time.Duration) time.Duration {
+	wait = min(max(wait, 0), MaxWait)
+	return wait - rand.N(wait/10+1)
 }
 
 // Leave takes the poll out; its connection is gone.

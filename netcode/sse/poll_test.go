@@ -67,11 +67,11 @@ func TestPollEndsWithoutNews(t *testing.T) {
 	r.poll(0, time.Second)
 	r.steps(2)
 	none := r.poll(2, 2*time.Second)
-	r.wait(1900 * time.Millisecond)
+	r.wait(1750 * time.Millisecond)
 	if none.n != 0 {
 		t.Fatal("answered before its time")
 	}
-	r.wait(200 * time.Millisecond)
+	r.wait(350 * time.Millisecond)
 	if none.n != 1 || none.Body != nil || none.Over || r.log.Readers() != 0 {
 		t.Fatalf("answer %+v, %d readers", none, r.log.Readers())
 	}

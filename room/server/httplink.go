@@ -23,16 +23,16 @@ type httpLink struct {
 	id  string
 	at  atomic.Pointer[loop.Loop]
 
-	ses   *session
-	task  *loop.Task
-	down  sse.Downlink
-	timer time.Duration // the session's; 0: none
-	seq   uint64        // of the newest post taken
-	heard time.Duration // when the client last asked for something
-	read  time.Duration // when a reader was last there
-	acked bool          // the client has something
-	ended time.Duration // when it was closed; 0: not yet
-	told  atomic.Bool   // its end was given to the client
+	ses     *session
+	task    *loop.Task
+	down    sse.Downlink
+	timer   time.Duration // the session's; 0: none
+	seq     uint64        // of the newest post taken
+	heard   time.Duration // when the client last asked for something
+	present time.Duration // when a reader was last there
+	acked   bool          // the client has something
+	ended   time.Duration // when it was closed; 0: not yet
+	told    atomic.Bool   // its end was given to the client
 
 	to   *loop.Loop // where it is going; nil: nowhere
 	then func()
@@ -141,21 +141,20 @@ func (k *httpLink) run(f func(gone bool)) bool {
 // post takes in the body of the client's post number seq, which has everything up
 // to number after. It answers with what waits for the client.
 func (k *httpLink) post(seq, after uint64, body []byte) (sse.Batch, error) {
-	k.heard = loop.Now()
-	if err := k.ack(after); err != nil {
+	if err := k.asked(after); err != nil {
 		return sse.Batch{}, err
 	}
 	switch {
 	case seq > k.seq+1:
 		return sse.Batch{}, errGap
-	case seq == k.seq+1:
+	case seq <= k.seq:
+		k.srv.count.postsRepeated.Add(1)
+	default:
 		k.seq = seq
 		k.srv.count.posts.Add(1)
 		if len(body) > 0 {
 			k.ses.message(body)
 		}
-	default:
-		k.srv.count.postsRepeated.Add(1)
 	}
 	b := k.down.Take(after)
 	if b.Over && len(b.Messages) == 0 {
@@ -164,7 +163,19 @@ func (k *httpLink) post(seq, after uint64, body []byte) (sse.Batch, error) {
 	return b, nil
 }
 
-func (k *httpLink) ack(after uint64) error {
+// attach announces a reader of a client that has everything up to number after.
+func (k *httpLink) attach(after uint64) (reader uint64, err error) {
+	if err := k.asked(after); err != nil {
+		return 0, err
+	}
+	return k.down.Attach(), nil
+}
+
+// asked is what all requests of a client have in common: they count as messages,
+// show that it is there, and say what it has.
+func (k *httpLink) asked(after uint64) error {
+	k.heard = loop.Now()
+	k.ses.allow(k.heard)
 	err := k.down.Ack(after)
 	k.acked = k.acked || err == nil && after > 0
 	return err
@@ -197,9 +208,9 @@ func (k *httpLink) Advance(now time.Duration) time.Duration {
 		}
 		return min(next, k.ended+linkLinger)
 	}
-	quiet := max(k.heard, k.read) + linkSilence
+	quiet := max(k.heard, k.present) + linkSilence
 	if k.down.Waiting() {
-		k.read, quiet = now, k.heard+readerSilence
+		k.present, quiet = now, k.heard+readerSilence
 	}
 	if now >= quiet {
 		k.srv.count.linksLost.Add(1)

@@ -323,7 +323,7 @@ func TestSilentSessionIsFreed(t *testing.T) {
 	for _, c := range []*caller{known, unknown} {
 		k := l.links.get(c.id)
 		k.run(func(bool) {
-			k.heard, k.read = k.heard-linkSilence, k.read-linkSilence
+			k.heard, k.present = k.heard-linkSilence, k.present-linkSilence
 			k.wake()
 		})
 	}

@@ -230,16 +230,12 @@ const (
 	streamReader
 )
 
-// attach begins to read. The client has everything up to number after.
-func (k *httpLink) attach(r *http.Request, kind int, after uint64) (*linkReader, error) {
+// read begins to read for a client that has everything up to number after.
+func (k *httpLink) read(r *http.Request, kind int, after uint64) (*linkReader, error) {
 	d := &linkReader{k: k, kind: kind, got: make(chan sse.Batch, 1)}
-	_, err := k.ask(r, func() (sse.Batch, error) {
-		k.heard = loop.Now()
-		if err := k.ack(after); err != nil {
-			return sse.Batch{}, err
-		}
-		d.id = k.down.Attach()
-		return sse.Batch{}, nil
+	_, err := k.ask(r, func() (b sse.Batch, err error) {
+		d.id, err = k.attach(after)
+		return b, err
 	})
 	if err == nil {
 		k.srv.count.reads[kind].Add(1)
@@ -260,7 +256,7 @@ func (d *linkReader) next(r *http.Request, after uint64, wait time.Duration) (ss
 			return
 		}
 		now := loop.Now()
-		k.read = now
+		k.present = now
 		f = k.down.Fetch(now, d.id, after, wait, func(b sse.Batch) { d.got <- b })
 		k.wake()
 	}) {
@@ -276,7 +272,7 @@ func (d *linkReader) next(r *http.Request, after uint64, wait time.Duration) (ss
 		k.run(func(gone bool) {
 			if !gone {
 				k.down.Leave(f)
-				k.read = loop.Now()
+				k.present = loop.Now()
 				k.wake()
 			}
 		})
@@ -291,7 +287,7 @@ func (s *Server) pollSession(w http.ResponseWriter, r *http.Request, k *httpLink
 		s.refuse(w, err)
 		return
 	}
-	d, err := k.attach(r, pollReader, after)
+	d, err := k.read(r, pollReader, after)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -325,7 +321,7 @@ func (s *Server) streamSession(w http.ResponseWriter, r *http.Request, k *httpLi
 		s.refuse(w, err)
 		return
 	}
-	d, err := k.attach(r, streamReader, after)
+	d, err := k.read(r, streamReader, after)
 	if err != nil {
 		s.refuse(w, err)
 		return
