@@ -8,7 +8,6 @@ const debug = { status: '', room: '', tick: 0, key: 0, delta: 0, event: 0, reset
 let tables = {}; // rows by table and index
 /** @type {EventSource | undefined} */
 let source;
-
 const say = (/** @type {string} */ text) => ($('status').textContent = debug.status = text);
 
 /** Takes in a state, or what changed of it. @param {MessageEvent} e */
@@ -26,8 +25,7 @@ function apply(e) {
   debug.tanks = draw($('field').getContext('2d'), tables);
 }
 
-/** @param {string} room */
-function watch(room) {
+function watch(/** @type {string} */ room) {
   source?.close();
   debug.room = room;
   source = new EventSource(`/v1/rooms/${room}/spectate?delay=${$('delay').value}`);

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/client"
+	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
 )
 
@@ -292,24 +293,43 @@ func TestLostResponseLosesNoMessage(t *testing.T) {
 	}
 }
 
-// A server that polls itself on a timer answers late, and works for nobody.
+// A server that looks for news on a timer answers late, and works for nobody.
 func TestPollIsAnsweredByTheMessage(t *testing.T) {
 	l := run(t, Config{})
 	bob := l.call(client.Config{Kind: "walkers"})
-	ping := func(id uint32) { bob.post(bob.core.AppendPing(nil, id, uint64(id))) }
-	before, bye := bob.has, wire.ByeLeft
-	for id := uint32(1); id <= 20; id++ {
-		ping(id)
-	}
-	bob.until("every pong", func() bool { p, ok := bob.core.Pong(); return ok && p.ID == 20 })
-	if bob.has == before {
-		t.Error("nothing came")
-	}
-	bob.take(bob.post(bob.core.AppendLeave(nil)))
-	bob.drain(bye)
-	eventually(t, "an idle server has no session and no reader", func() bool {
-		return l.links.len() == 0 && l.count.reads[pollReader].Load() == 0
+	k := l.links.get(bob.id)
+	bob.rest(k)
+	answer := make(chan reply, 1)
+	go func() { answer <- bob.do(http.MethodGet, bob.at("/poll?after=%d&wait=25", bob.has), nil) }()
+	eventually(t, "the poll waits", func() bool { return l.count.reads[pollReader].Load() == 1 })
+	looks := make(chan time.Duration, 1)
+	k.run(func(bool) {
+		now := loop.Now()
+		looks <- k.Advance(now) - now
+		f := l.frames.Get()
+		f.B = append(f.B, "news"...)
+		k.Send(f)
+		f.Release()
 	})
+	if next := <-looks; next < linkSilence/2 {
+		t.Errorf("looks again after %v", next)
+	}
+	if _, list := bob.messages(<-answer); len(list) != 1 || string(list[0]) != "news" {
+		t.Errorf("%q", list)
+	}
+}
+
+// rest lets the room send nothing more to the session, and takes what it did.
+func (c *caller) rest(k *httpLink) {
+	c.t.Helper()
+	done := make(chan bool)
+	k.run(func(bool) {
+		k.ses.viewer.Detach()
+		close(done)
+	})
+	<-done
+	c.take(c.poll(0))
+	c.take(c.poll(0))
 }
 
 // A server that keeps queues for clients who went away never frees them.
@@ -356,10 +376,7 @@ func TestNewerReadSupersedes(t *testing.T) {
 	first := make(chan reply, 1)
 	k := l.links.get(bob.id)
 	hold := func() bool { return l.count.reads[pollReader].Load() > 0 }
-	// Messages would answer it: the session is asked for what it does not have.
-	k.run(func(bool) { k.ses.viewer.Detach() })
-	bob.take(bob.poll(0))
-	bob.take(bob.poll(0))
+	bob.rest(k) // messages would answer it
 	go func() { first <- bob.do(http.MethodGet, bob.at("/poll?after=%d&wait=20", bob.has), nil) }()
 	eventually(t, "the poll waits", hold)
 	go bob.l.watch(bob.at("/stream?after=%d", bob.has))
