@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/loadtest/crowd"
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/delta"
 	"github.com/roomd/roomd/netcode/loop"
@@ -26,16 +31,18 @@ const (
 	remembered = 4096
 )
 
-// crowdOfReaders is readers of event streams on one loop. Each compares every
-// event with what the others got under the same id; some ask for messages instead
-// of JSON, decode them, and compare the state with the truth.
+// crowdOfReaders is readers of event streams on one loop. Some ask for messages
+// instead of JSON and decode them; one decodes JSON; each compares its state with
+// the truth. The other readers of JSON compare the events since their keyframe,
+// all of them and in order, with what the others got: who has the same has the
+// same state.
 type crowdOfReaders struct {
 	loop  *loop.Loop
 	ended chan error
 	seed  maphash.Seed
 
 	mu     sync.Mutex
-	truth  map[game.Tick]uint32
+	truth  map[game.Tick]truth
 	schema *game.Schema
 
 	// Of the loop:
@@ -44,7 +51,7 @@ type crowdOfReaders struct {
 	measure  bool
 	messages int64
 	bytes    int64
-	seen     map[string]uint64 // hash of an event by id, of JSON
+	seen     map[string]uint64 // by id, hash of the JSON events from the keyframe to it
 	ids      map[string]bool   // of events counted
 	checked  int64
 	wrong    int64
@@ -53,7 +60,7 @@ type crowdOfReaders struct {
 
 func newCrowdOfReaders() *crowdOfReaders {
 	c := &crowdOfReaders{
-		ended: make(chan error, 1), seed: maphash.MakeSeed(), truth: map[game.Tick]uint32{},
+		ended: make(chan error, 1), seed: maphash.MakeSeed(), truth: map[game.Tick]truth{},
 		seen: map[string]uint64{}, ids: map[string]bool{},
 	}
 	var err error
@@ -64,12 +71,32 @@ func newCrowdOfReaders() *crowdOfReaders {
 	return c
 }
 
-// know notes the hash of the state at a tick. Any goroutine may call it.
-func (c *crowdOfReaders) know(tick game.Tick, hash uint32) {
+// truth is what two kinds of readers should hold at a tick.
+type truth struct {
+	hash uint32 // of the state
+	text uint64 // hash of textOf its rows
+}
+
+// know notes the state at a tick. Any goroutine may call it.
+func (c *crowdOfReaders) know(tick game.Tick, t truth) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.truth[tick] = hash
+	c.truth[tick] = t
 	delete(c.truth, tick-remembered)
+}
+
+// compare counts a state at a tick whose truth is known.
+func (c *crowdOfReaders) compare(tick game.Tick, right func(truth) bool) {
+	c.mu.Lock()
+	want, known := c.truth[tick]
+	c.mu.Unlock()
+	if !known {
+		return
+	}
+	c.checked++
+	if !right(want) {
+		c.wrong++
+	}
 }
 
 // connect starts n readers, of which some decode messages, and waits until each
@@ -80,6 +107,9 @@ func (c *crowdOfReaders) connect(ctx context.Context, addr string, n, decoding i
 		c.ready = 0
 		for i := 0; i < n && err == nil; i++ {
 			r := &streamReader{crowd: c, decodes: i < decoding}
+			if i == decoding && decoding > 0 {
+				r.tables = map[string]map[string]map[string]float64{}
+			}
 			c.readers = append(c.readers, r)
 			err = r.start(addr)
 		}
@@ -171,8 +201,10 @@ type streamReader struct {
 	gone    bool
 	quit    bool
 
-	state *delta.State
-	tick  game.Tick
+	state  *delta.State // of one who decodes messages
+	tick   game.Tick
+	chain  uint64                                   // hash of the JSON events since the keyframe
+	tables map[string]map[string]map[string]float64 // of one who decodes JSON
 }
 
 func (r *streamReader) start(addr string) error {
@@ -251,12 +283,23 @@ func (r *streamReader) event(b []byte) error {
 	if r.decodes {
 		return r.decode(data)
 	}
+	if r.tables != nil {
+		if err := r.decodeJSON(name, data); err != nil {
+			return err
+		}
+	}
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	if name != "key" {
+		maphash.WriteComparable(&h, r.chain)
+	}
+	h.Write(data)
+	r.chain = h.Sum64()
 	c.checked++
-	hash := maphash.Bytes(c.seed, data)
 	switch known, ok := c.seen[string(id)]; {
 	case !ok:
-		c.seen[string(id)] = hash
-	case known != hash:
+		c.seen[string(id)] = r.chain
+	case known != r.chain:
 		c.wrong++
 	}
 	return nil
@@ -313,16 +356,77 @@ func (r *streamReader) decode(data []byte) error {
 			}
 		}
 	}
-	c.mu.Lock()
-	want, known := c.truth[r.tick]
-	c.mu.Unlock()
-	if known {
-		c.checked++
-		if want != r.state.Hash() {
-			c.wrong++
+	c.compare(r.tick, func(t truth) bool { return t.hash == r.state.Hash() })
+	return m.Err()
+}
+
+// decodeJSON applies an event and compares the state.
+func (r *streamReader) decodeJSON(name string, data []byte) error {
+	var e struct {
+		Tick   game.Tick
+		Tables map[string]map[string]map[string]float64
+	}
+	if err := json.Unmarshal(data, &e); err != nil {
+		return err
+	}
+	if name == "key" {
+		clear(r.tables)
+	}
+	for table, rows := range e.Tables {
+		if r.tables[table] == nil {
+			r.tables[table] = map[string]map[string]float64{}
+		}
+		for index, fields := range rows {
+			row := r.tables[table][index]
+			switch {
+			case fields == nil:
+				delete(r.tables[table], index)
+			case row == nil:
+				r.tables[table][index] = fields
+			default:
+				maps.Copy(row, fields)
+			}
 		}
 	}
-	return m.Err()
+	c := r.crowd
+	c.compare(e.Tick, func(t truth) bool {
+		return t.text == maphash.String(c.seed, textOf(c.schema, func(table string, row int) map[string]float64 {
+			return r.tables[table][strconv.Itoa(row)]
+		}))
+	})
+	return nil
+}
+
+// textOf is the numbers of all rows of the workload as text, whoever holds them.
+func textOf(s *game.Schema, row func(table string, row int) map[string]float64) string {
+	var b strings.Builder
+	for t := range s.Tables {
+		for i := range crowd.MaxPlayers {
+			if fields := row(s.Tables[t].Name, i); fields != nil {
+				fmt.Fprint(&b, s.Tables[t].Name, i, fields, "\n") // maps are printed in the order of their keys
+			}
+		}
+	}
+	return b.String()
+}
+
+// truthOf is what readers should hold of the state that a player holds.
+func (c *crowdOfReaders) truthOf(core *client.Core) truth {
+	s := core.Schema()
+	rows := map[string]map[int]map[string]float64{}
+	for t := range s.Tables {
+		name := s.Tables[t].Name
+		rows[name] = map[int]map[string]float64{}
+		for row := range core.Rows(name) {
+			fields := map[string]float64{}
+			for _, f := range s.Tables[t].Fields {
+				fields[f.Name] = row.Value(f.Name)
+			}
+			rows[name][row.Index] = fields
+		}
+	}
+	text := textOf(s, func(table string, row int) map[string]float64 { return rows[table][row] })
+	return truth{core.Shared().Hash(), maphash.String(c.seed, text)}
 }
 
 // learn takes the schema from who knows the truth.

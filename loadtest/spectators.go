@@ -69,7 +69,7 @@ func (c *spectatorsCmd) open(ctx context.Context, args ...string) (*stage, error
 		OnUpdate: func(cl *client.Client) {
 			cl.View(func(core *client.Core) {
 				if tick, ok := core.Tick(); ok {
-					s.crowd.know(tick, core.Shared().Hash())
+					s.crowd.know(tick, s.crowd.truthOf(core))
 				}
 			})
 		},
