@@ -80,30 +80,42 @@ func (f *feed) find(tick game.Tick, n uint64) (uint64, bool) {
 	return 0, false
 }
 
-// pack begins to compress, with the next group.
-func (f *feed) pack() {
-	if f.zip != nil {
+// pack compresses what is not yet compressed from entry n on, where a group
+// begins, and all that is to come.
+func (f *feed) pack(n uint64) {
+	if f.zip != nil && (n >= f.end() || f.at(n).packed != nil) {
 		return
 	}
-	f.zip, _ = flate.NewWriter(&f.zipped, zipLevel) // fails for other levels only
-	f.keyAt = -DefaultGroup                         // so that the next entry begins a group
+	zip, _ := flate.NewWriter(&f.zipped, zipLevel) // fails for other levels only
+	for ; n < f.end() && f.at(n).packed == nil; n++ {
+		f.compress(zip, f.at(n))
+	}
+	if f.zip == nil {
+		f.zip = zip
+	}
+}
+
+// compress makes the compressed part of the entry that follows the one before. A
+// group's parts refer to nothing before it and are flushed to whole bytes, so that
+// a reader may begin with any group.
+func (f *feed) compress(zip *flate.Writer, e *entry) {
+	f.zipped.Reset()
+	if e.key {
+		zip.Reset(&f.zipped)
+	}
+	zip.Write(e.plain.b) // into memory: does not fail
+	zip.Flush()
+	e.packed = &Block{bytes.Clone(f.zipped.Bytes())}
 }
 
 // zipLevel is a good size for little time, as measured on rows of numbers.
 const zipLevel = 5
 
-// add appends an entry. A group's compressed parts refer to nothing before it and
-// are flushed to whole bytes, so that a reader may begin with any group.
+// add appends an entry.
 func (f *feed) add(e entry, plain []byte) {
 	e.plain = &Block{plain}
 	if f.zip != nil {
-		f.zipped.Reset()
-		if e.key {
-			f.zip.Reset(&f.zipped)
-		}
-		f.zip.Write(plain) // into memory: does not fail
-		f.zip.Flush()
-		e.packed = &Block{bytes.Clone(f.zipped.Bytes())}
+		f.compress(f.zip, &e)
 	}
 	if e.key {
 		f.keyAt = e.at

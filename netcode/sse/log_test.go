@@ -176,6 +176,27 @@ func TestGzipJoinsWithAnyGroup(t *testing.T) {
 	}
 }
 
+// The first who reads compressed gets what others got plain, whatever the delay.
+func TestGzipJoinsPlainStream(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Group = 500 * time.Millisecond })
+	r.road.cars.Add(car{Name: strings.Repeat("x", 16)})
+	r.read(Request{})
+	r.read(Request{Delay: 2 * time.Second})
+	r.steps(55)
+	var read [2][2]*sink
+	for i, delay := range []time.Duration{2 * time.Second, 0} {
+		read[i] = [2]*sink{r.read(Request{Gzip: true, Delay: delay}), r.read(Request{Delay: delay})}
+	}
+	r.steps(60)
+	for _, s := range read {
+		zipped, plain := parse(t, unzip(t, s[0].Bytes())), parse(t, s[1].String())
+		if !slices.Equal(zipped[1:], plain[1:]) || len(plain) < 10 {
+			t.Errorf("compressed %q, plain %q", names(zipped), names(plain))
+		}
+		expectIDs(t, zipped)
+	}
+}
+
 func TestOneEncodeWhateverTheReaders(t *testing.T) {
 	r := newRig(t, nil)
 	r.steps(1)

@@ -80,14 +80,12 @@ func (l *Log) Read(now time.Duration, q Request, s Sink) *Reader {
 	}
 	t.readers = append(t.readers, r)
 	l.readers++
-	if f.idle = 0; q.Gzip {
-		f.pack()
-	}
 	next, why, reset := l.start(f, t, q)
 	r.next = next
 	// A compressed stream begins with a group: who goes on within one reads plain.
-	exact := q.HasCursor && !reset
-	r.packed = q.Gzip && !exact && (next >= f.end() || f.at(next).packed != nil)
+	if r.packed = q.Gzip && !(q.HasCursor && !reset); r.packed {
+		f.pack(next)
+	}
 	// The head is long and most sinks take it at once: it is made in a buffer that
 	// all readers share.
 	head := q.Format.appendRetry(l.head[:0])

@@ -37,7 +37,7 @@ var errHeadEnded = errors.New("ws: request head ended early")
 // one, before the response is made, and may refuse it. It returns the response
 // to send, 101 or an error, and why it refused.
 func upgrade(cfg *Config, raw []byte, req *Request, open func() error) (response []byte, refused *RejectError) {
-	if err := precheck(cfg, &req.head); err != nil {
+	if err := precheck(cfg, req); err != nil {
 		return appendRejection(nil, err), err
 	}
 	io := memory{in: raw}
@@ -65,11 +65,12 @@ func upgrade(cfg *Config, raw []byte, req *Request, open func() error) (response
 
 // precheck refuses what gobwas lets through: doubled fields (it keeps the last),
 // ambiguous lines, a body, a key that is no key, and a foreign Origin.
-func precheck(cfg *Config, h *head) *RejectError {
+func precheck(cfg *Config, req *Request) *RejectError {
+	h := &req.head
 	if !h.checkFields() {
 		return reject(RejectMalformed, http.StatusBadRequest, "malformed header")
 	}
-	for _, name := range [...]string{"Host", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"} {
+	for _, name := range [...]string{"Host", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin", siteField} {
 		if _, n := h.field(name); n > 1 {
 			return reject(RejectMalformed, http.StatusBadRequest, name+" header sent twice")
 		}
@@ -83,9 +84,7 @@ func precheck(cfg *Config, h *head) *RejectError {
 	if key, n := h.field("Sec-WebSocket-Key"); n > 0 && !validKey(string(key)) {
 		return reject(RejectMalformed, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
 	}
-	origin, n := h.field("Origin")
-	host, _ := h.field("Host")
-	if n > 0 && !originAllowed(string(origin), string(host), cfg.Origins) {
+	if _, n := h.field("Origin"); n > 0 && !OriginAllowed(req.Header, cfg.Origins) {
 		return reject(RejectOrigin, http.StatusForbidden, "origin not allowed")
 	}
 	return nil
@@ -101,11 +100,18 @@ func validKey(key string) bool {
 	return err == nil && n == 16
 }
 
-// OriginAllowed reports whether a page of that Origin header may use the host it
-// asked, by the rule that upgrades follow: its own host, or one of list ("*" is
-// all). Without the header there is no page: that is allowed.
-func OriginAllowed(origin, host string, list []string) bool {
-	return origin == "" || originAllowed(origin, host, list)
+// siteField is what browsers say of a request's page themselves: no page can set
+// it (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header).
+const siteField = "Sec-Fetch-Site"
+
+// OriginAllowed reports whether the page that made a request, whose header fields
+// header gives by name, may use this server, by the rule that upgrades follow: a
+// page of the host it asked, or of list ("*" is all). A proxy may ask by another
+// host name; then the browser's own word counts. Without Origin there is no page:
+// that is allowed.
+func OriginAllowed(header func(name string) string, list []string) bool {
+	origin := header("Origin")
+	return origin == "" || header(siteField) == "same-origin" || originAllowed(origin, header("Host"), list)
 }
 
 // originAllowed compares an Origin header (RFC 6454 7) with the host it came to

@@ -64,6 +64,9 @@ var handshakeCases = []struct {
 	{"any origin", headOf("+Origin: null"), []string{"*"}, 101, 0},
 	{"content length 0", headOf("+Content-Length: 0"), nil, 101, 0},
 
+	{"same origin by another host name", headOf("Host: backend:8080", "+Origin: https://game.example", "+Sec-Fetch-Site: same-origin"), nil, 101, 0},
+	{"other origin by another host name", headOf("Host: backend:8080", "+Origin: https://game.example", "+Sec-Fetch-Site: same-site"), nil, 403, RejectOrigin},
+	{"two words of the browser", headOf("+Origin: https://evil.example", "+Sec-Fetch-Site: cross-site", "+Sec-Fetch-Site: same-origin"), nil, 400, RejectMalformed},
 	{"wrong origin", headOf("+Origin: https://evil.example"), nil, 403, RejectOrigin},
 	{"origin of other port", headOf("+Origin: https://game.example:8443"), nil, 403, RejectOrigin},
 	{"origin as suffix", headOf("+Origin: https://evilgame.example"), nil, 403, RejectOrigin},

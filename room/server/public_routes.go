@@ -35,7 +35,7 @@ func cutRoomPath(path string) (id, verb string, ok bool) {
 // route implements ws.Config.Route.
 func (s *Server) route(c *loop.Conn, req *ws.Request) bool {
 	id, verb, ok := cutRoomPath(req.Path())
-	if !ok || verb != spectateVerb && verb != pollVerb || !ws.OriginAllowed(req.Origin(), req.Host(), s.cfg.Origins) {
+	if !ok || verb != spectateVerb && verb != pollVerb || !ws.OriginAllowed(req.Header, s.cfg.Origins) {
 		return false
 	}
 	h := s.dir.watched(id)
@@ -120,7 +120,7 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 func (s *Server) watch(serve func(http.ResponseWriter, *http.Request, *hosted, sse.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if !ws.OriginAllowed(origin, r.Host, s.cfg.Origins) {
+		if !ws.OriginAllowed(fieldsOf(r), s.cfg.Origins) {
 			fail(w, http.StatusForbidden, "origin", "pages of this origin may not connect")
 			return
 		}
@@ -139,6 +139,16 @@ func (s *Server) watch(serve func(http.ResponseWriter, *http.Request, *hosted, s
 		}
 		serve(w, r, h, q)
 	})
+}
+
+// fieldsOf gives the header fields of a request as a client sent them.
+func fieldsOf(r *http.Request) func(name string) string {
+	return func(name string) string {
+		if name == "Host" {
+			return r.Host // net/http takes it out of the others
+		}
+		return r.Header.Get(name)
+	}
 }
 
 // fail answers with an error as JSON.

@@ -38,7 +38,7 @@ func (s *Server) sessionRoutes(mux *http.ServeMux) {
 func (s *Server) allowed(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if !ws.OriginAllowed(origin, r.Host, s.cfg.Origins) {
+		if !ws.OriginAllowed(fieldsOf(r), s.cfg.Origins) {
 			fail(w, http.StatusForbidden, "origin", "pages of this origin may not connect")
 			return
 		}
