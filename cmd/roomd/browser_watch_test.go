@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -83,11 +84,13 @@ func (p *page) awaitWatch(what string, ok func(watchState) bool) (s watchState) 
 	return s
 }
 
-// proxy is a wire that can be cut.
+// proxy is a wire that can be cut, and stay so.
 type proxy struct {
 	url   string
+	down  atomic.Bool
 	mu    sync.Mutex
 	conns []net.Conn
+	heads []string // how the server's answers began
 }
 
 func startProxy(t *testing.T, to string) *proxy {
@@ -105,24 +108,49 @@ func startProxy(t *testing.T, to string) *proxy {
 				return
 			}
 			b, err := net.Dial("tcp", to)
-			if err != nil {
+			if err != nil || p.down.Load() {
 				a.Close()
 				continue
 			}
 			p.mu.Lock()
 			p.conns = append(p.conns, a, b)
 			p.mu.Unlock()
-			go pipe(a, b)
+			go pipe(a, io.TeeReader(b, &head{p}))
 			go pipe(b, a)
 		}
 	}()
 	return p
 }
 
-func pipe(to, from net.Conn) {
+// pipe copies until either side ends, and ends the other: the end of from is
+// that of the connection whose copy runs the other way.
+func pipe(to net.Conn, from io.Reader) {
 	io.Copy(to, from)
 	to.Close()
-	from.Close()
+}
+
+// head notes how answers begin: each in a piece of its own.
+type head struct{ p *proxy }
+
+func (h *head) Write(b []byte) (int, error) {
+	if strings.HasPrefix(string(b), "HTTP/1.1 ") {
+		h.p.mu.Lock()
+		h.p.heads = append(h.p.heads, string(b[:min(len(b), 512)]))
+		h.p.mu.Unlock()
+	}
+	return len(b), nil
+}
+
+// answers is the number of streams whose head has a line.
+func (p *proxy) answers(line string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range p.heads {
+		if strings.Contains(h, "text/event-stream") && strings.Contains(h, line) {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *proxy) cut() {
