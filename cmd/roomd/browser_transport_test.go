@@ -6,10 +6,14 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -97,6 +101,57 @@ func TestPlayWithoutWebSocket(t *testing.T) {
 			srv.awaitPlayers(t, 2)
 		})
 	}
+}
+
+// TestPlayBehindNginx plays through an nginx that was told nothing about WebSocket
+// or streams, where the page's origin is not the host that the server is asked by.
+func TestPlayBehindNginx(t *testing.T) {
+	bin := "/usr/sbin/nginx"
+	if _, err := os.Stat(bin); err != nil {
+		t.Skip("nginx is not installed")
+	}
+	srv := startServer(t, buildServer(t), "127.0.0.1:0")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	conf, err := os.ReadFile("../../room/server/testdata/nginx.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	conf = []byte(strings.NewReplacer("LISTEN", addr, "UPSTREAM", srv.addr).Replace(string(conf)))
+	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), conf, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nginx := exec.Command(bin, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	if err := nginx.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		nginx.Process.Kill()
+		nginx.Wait()
+	})
+	eventually(t, "nginx to listen", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	p := openPage(t, startBrowser(t), "http://"+addr+"/?name=ann")
+	first := p.await("playing over a stream", func(s pageState) bool {
+		return s.Status == "playing" && s.FirstMoveMs > 0 && s.X != nil && s.Transport == "sse"
+	})
+	t.Logf("first state %.0f ms after the page's start", first.FirstStateMs)
+	p.drive(func() bool {
+		s := p.state()
+		return s.X != nil && math.Hypot(*s.X-*first.X, *s.Y-*first.Y) > 2
+	})
+	p.close()
+	srv.awaitPlayers(t, 0)
 }
 
 // openHurried opens a page on which minutes are seconds, so that a test need not
