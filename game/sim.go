@@ -104,6 +104,9 @@ func (s *Sim) free(p PlayerID) {
 	s.rules.forget(p)
 }
 
+// Taken reports whether a player has the seat.
+func (s *Sim) Taken(p PlayerID) bool { return s.w.taken(p) }
+
 // Present tells the game that a seated player's connection broke or is back.
 func (s *Sim) Present(p PlayerID, connected bool) {
 	if g, ok := s.rules.game().(Presenter); ok && s.w.taken(p) {

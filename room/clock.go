@@ -85,3 +85,11 @@ func floorDiv(a, b int64) int64 {
 }
 
 func ceilDiv(a, b int64) int64 { return -floorDiv(-a, b) }
+
+// follow shifts the clock so that the tick after t is the next one, when the next
+// one was due.
+func (c *clock) follow(t game.Tick) {
+	due := c.deadline(c.next)
+	c.next = t + 1
+	c.origin = due - c.span(int64(c.next))
+}

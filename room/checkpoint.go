@@ -1,0 +1,247 @@
+package room
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/roomd/roomd/game"
+)
+
+// A checkpoint of a room is, little endian: the magic, the tick (4), the lanes of
+// an input (2), the number of taken seats (2) and each, rising; the number of
+// letters (2) and for each the lengths of topic (2) and body (4) and both; then
+// that of the simulation (game.Sim), to the end. A seat is its number (2), flags
+// (1), tick of the join (4), hash of the secret (32), ack (4), drops (4), what the
+// newest input applied had seen (4) and when it was applied (4), its lanes (4
+// each), milliseconds of grace left (4), the number of commands that wait (1) and
+// each: sequence (4), seen (4), microseconds waited (4), lanes (4 each).
+const checkpointMagic = "rmr\x01"
+
+// Flags of a seat in a checkpoint.
+const (
+	seatPresent = 1 << iota
+	seatLeaving
+	seatFlags = 1<<iota - 1
+)
+
+// errCheckpoint is what all faults of checkpoints are.
+var errCheckpoint = errors.New("room: damaged checkpoint")
+
+// AppendCheckpoint appends all state of the room but its viewers and what they
+// were told: another process goes on from it with Restore. It is called between
+// ticks, after the first. now is the time of the room's clock.
+func (r *Room) AppendCheckpoint(dst []byte, now time.Duration) []byte {
+	s := &r.sim
+	dst = append(dst, checkpointMagic...)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(s.tick))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(s.width))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(s.players))
+	for p := range s.seats {
+		if s.seats[p].taken {
+			dst = s.seats[p].append(binary.LittleEndian.AppendUint16(dst, uint16(p)), now)
+		}
+	}
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(s.mail)))
+	for _, m := range s.mail {
+		dst = binary.LittleEndian.AppendUint16(dst, uint16(len(m.topic)))
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(m.body)))
+		dst = append(append(dst, m.topic...), m.body...)
+	}
+	return s.game.AppendCheckpoint(dst)
+}
+
+func (s *seat) append(dst []byte, now time.Duration) []byte {
+	flags, grace := byte(0), time.Duration(0)
+	if s.present {
+		flags |= seatPresent
+	} else {
+		grace = max(0, s.until-now)
+	}
+	if s.leaving {
+		flags |= seatLeaving
+	}
+	dst = append(dst, flags)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(s.since))
+	dst = append(dst, s.secret[:]...)
+	for _, v := range [...]uint32{s.ack, s.drops, uint32(s.lastSeen), uint32(s.lastTick)} {
+		dst = binary.LittleEndian.AppendUint32(dst, v)
+	}
+	dst = appendLanes(dst, s.last)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(min(grace.Milliseconds(), math.MaxUint32)))
+	dst = append(dst, byte(s.inbox.n))
+	for i := range s.inbox.n {
+		at := (s.inbox.first + i) % InboxSize
+		c := &s.inbox.cmds[at]
+		waited := min(max(now-c.at, 0).Microseconds(), math.MaxUint32)
+		for _, v := range [...]uint32{c.seq, uint32(c.seen), uint32(waited)} {
+			dst = binary.LittleEndian.AppendUint32(dst, v)
+		}
+		dst = appendLanes(dst, s.inbox.row(at))
+	}
+	return dst
+}
+
+func appendLanes(dst []byte, lanes []int32) []byte {
+	for _, v := range lanes {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(v))
+	}
+	return dst
+}
+
+// Restore makes a room that goes on from a checkpoint of the same kind and
+// layout, with the tick after it due at the first moment from now on that
+// Config.Phase allows. Nobody is connected: every seat waits for its player, who
+// resumes with the token held, for what was left of its grace or Config.Grace. It
+// keeps the history, and Config.Epoch is that of the checkpoint, only if nothing
+// happened to the room since; else the epoch must be a new one. b is untrusted
+// and not kept.
+func Restore(cfg Config, b []byte, now time.Duration) (*Room, error) {
+	r, err := New(cfg, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.load(b, now); err != nil {
+		r.sim.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Epoch 0 of Config is filled by New; load only reads the clock's rate.
+func (r *Room) load(b []byte, now time.Duration) error {
+	in := &checkpointReader{b: b}
+	if string(in.take(len(checkpointMagic))) != checkpointMagic {
+		return fmt.Errorf("%w: not one of this version", errCheckpoint)
+	}
+	s := &r.sim
+	tick := game.Tick(in.u32())
+	if int(in.u16()) != s.width {
+		return fmt.Errorf("%w: its inputs are others than those of %s", errCheckpoint, r.schema.Kind)
+	}
+	last := 0
+	for range in.u16() {
+		p := int(in.u16())
+		if p <= last || p >= len(s.seats) {
+			return fmt.Errorf("%w: a seat out of range", errCheckpoint)
+		}
+		if last = p; !in.seat(&s.seats[p], s, now) {
+			return in.error()
+		}
+		s.players++
+		s.waiting += s.seats[p].inbox.n
+	}
+	for range in.u16() {
+		topic, body := int(in.u16()), int(in.u32())
+		m := letter{string(in.take(topic)), append([]byte(nil), in.take(body)...)}
+		if in.short || len(s.mail) >= MaxMail {
+			return in.error()
+		}
+		s.mail = append(s.mail, m)
+	}
+	if in.short || tick == 0 || tick == math.MaxUint32 {
+		return in.error()
+	}
+	s.begin(tick, now)
+	s.started, s.stirred = true, true
+	var err error
+	if !s.guard.run(func() { err = s.game.LoadCheckpoint(in.b) }) {
+		return fmt.Errorf("room: the game failed on its checkpoint: %s", s.guard.crash.why)
+	}
+	if err != nil {
+		return err
+	}
+	for p := range s.seats {
+		if s.seats[p].taken != s.game.Taken(game.PlayerID(p)) {
+			return fmt.Errorf("%w: the game has other seats taken", errCheckpoint)
+		}
+	}
+	// The newest entry again, so that whoever holds it goes on from it.
+	e := r.aud.ring.Next()
+	if !s.capture(e) {
+		return fmt.Errorf("room: the game failed on its checkpoint: %s", s.guard.crash.why)
+	}
+	r.aud.commit(e)
+	r.clock.follow(tick)
+	r.store(nil)
+	return nil
+}
+
+// checkpointReader reads untrusted bytes; after the end it gives zeros.
+type checkpointReader struct {
+	b     []byte
+	short bool
+}
+
+func (r *checkpointReader) take(n int) []byte {
+	if n > len(r.b) {
+		r.short, r.b = true, nil
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *checkpointReader) u16() uint16 {
+	if b := r.take(2); b != nil {
+		return binary.LittleEndian.Uint16(b)
+	}
+	return 0
+}
+
+func (r *checkpointReader) u32() uint32 {
+	if b := r.take(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (r *checkpointReader) u8() byte {
+	if b := r.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *checkpointReader) error() error {
+	if r.short {
+		return fmt.Errorf("%w: too short", errCheckpoint)
+	}
+	return errCheckpoint
+}
+
+func (r *checkpointReader) lanes(to []int32) {
+	for i := range to {
+		to[i] = int32(r.u32())
+	}
+}
+
+// seat reads a seat and reports whether it is one. Its player's connection is
+// gone, whatever it was.
+func (r *checkpointReader) seat(st *seat, s *simulation, now time.Duration) bool {
+	flags := r.u8()
+	since := game.Tick(r.u32())
+	var secret secretHash
+	copy(secret[:], r.take(len(secret)))
+	st.occupy(nil, since, secret, s.width)
+	st.ack, st.drops = r.u32(), r.u32()
+	st.lastSeen, st.lastTick = game.Tick(r.u32()), game.Tick(r.u32())
+	r.lanes(st.last)
+	st.present, st.leaving = flags&seatPresent != 0, flags&seatLeaving != 0
+	st.until = now + time.Duration(r.u32())*time.Millisecond
+	n := int(r.u8())
+	if r.short || flags&^seatFlags != 0 || n > InboxSize {
+		return false
+	}
+	lanes := make([]int32, s.width)
+	for range n {
+		c := command{seq: r.u32(), seen: game.Tick(r.u32())}
+		c.at = now - time.Duration(r.u32())*time.Microsecond
+		r.lanes(lanes)
+		st.inbox.push(c, lanes)
+	}
+	return !r.short
+}
