@@ -100,7 +100,7 @@ func TestConnectionsNeedNoGoroutines(t *testing.T) {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); lim.Cur < uint64(2*n+500) || runtime.GOOS != "linux" {
 		t.Skipf("needs %d descriptors and epoll", 2*n+500)
 	}
-	const perRoom = 1000
+	const perRoom = 250
 	slow := game.Define("slow", game.Options{TickRate: 2, MaxPlayers: perRoom}, newWalk(false))
 	l := run(t, Config{Kinds: []*game.Kind{slow}, Loops: 2, ShutdownTimeout: time.Second})
 	warm := l.join(client.Config{Kind: "slow"})
