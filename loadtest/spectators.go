@@ -26,6 +26,8 @@ type spectatorsCmd struct {
 const (
 	watchedRoom = "watched"
 	manyRate    = 5 // events a second with many readers
+	// cpuTick is what the kernel counts a process's time in: less cannot be told.
+	cpuTick = 10 * time.Millisecond
 	// decoding is the number of readers that decode all they get.
 	decoding = 50
 )
@@ -167,7 +169,7 @@ func (c *spectatorsCmd) measure(ctx context.Context, s *stage, t *target, n int)
 	if messages == 0 {
 		return r, errors.New("nothing was received")
 	}
-	cpu := after.cpu - before.cpu
+	cpu := max(after.cpu-before.cpu, cpuTick)
 	return cost{
 		usPerMessage: float64(cpu.Microseconds()) / float64(messages), cpuPct: 100 * cpu.Seconds() / took.Seconds(),
 		bytesPerMessage: float64(bytes) / float64(messages), messages: messages,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -13,9 +14,12 @@ func TestLoadSpectators(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.Command(bin, "spectators", "--readers", "100", "--many", "200", "--rounds", "1", "--duration", "1s", "--json").Output()
+	cmd := exec.Command(bin, "spectators", "--readers", "100", "--many", "200", "--rounds", "1", "--duration", "1s", "--json")
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("%v: %s", err, said.String())
 	}
 	var r spectatorsReport
 	if err := json.Unmarshal(out, &r); err != nil {
