@@ -304,19 +304,29 @@ func (s *stage) resume(old *peer) *peer { return s.resumeWith(old, old) }
 func (s *stage) resumeWith(old, holder *peer) *peer {
 	p := newPeer(s, old.name+"'")
 	p.number = holder.number
+	again := !holder.handed
+	if !again { // what it held is with another connection already: this is another client
+		s.number++
+		p.number = s.number
+	}
+	holder.handed = true
 	p.shared, p.own, p.lives, p.tick, p.ack = holder.shared, holder.own, holder.lives, holder.tick, old.ack
 	holder.shared, holder.own, holder.tick = delta.NewState(s.schema), delta.NewState(s.schema), 0
 	holder.lives = map[[2]int]life{}
 	if holder.parts > 0 {
 		p.tick = 0 // nothing whole is held
 	}
-	s.tape.connect(p.number, true)
+	s.tape.connect(p.number, again)
 	tok, err := ParseToken(old.welcome.Token)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.peers = append(s.peers, p)
-	p.v = s.Join(JoinRequest{SchemaHash: s.schemaHash, Resume: &Resume{
+	hash := s.schemaHash
+	if !again {
+		hash = 0
+	}
+	p.v = s.Join(JoinRequest{SchemaHash: hash, Resume: &Resume{
 		Seat: tok.Seat, Secret: tok.Secret, Epoch: old.welcome.Epoch, Tick: p.tick,
 	}}, p)
 	return p
@@ -327,6 +337,7 @@ type peer struct {
 	s      *stage
 	name   string
 	number uint16 // of the client, which may have had other connections
+	handed bool   // the client has another connection now
 	v      *Viewer
 	closed bool // takes nothing
 	limit  int  // frames taken at one time; 0 for all

@@ -125,7 +125,7 @@ func (d *directory) create(kind *game.Kind, id string) (*hosted, error) {
 	}
 	h := &hosted{id: id, srv: d.srv, isolated: kind.Options().Isolated, kind: kind}
 	log := d.srv.cfg.Log.With("room", id, "kind", kind.Name())
-	d.epoch = max(d.epoch+1, uint64(d.srv.boot.Unix()))
+	d.epoch = max(d.epoch+1, uint64(d.srv.boot.UnixMilli())) // above those of the process before
 	var err error
 	h.room, err = room.New(room.Config{
 		ID: id, Kind: kind, Epoch: d.epoch, Params: d.srv.cfg.Params,
