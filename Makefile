@@ -25,11 +25,11 @@ run: build
 test: test-go test-js test-browser
 
 # The race detector changes what allocates and how long things take, so tests of
-# allocations, of real processes and of thousands of schedules run a second time
-# without it.
+# allocations, of real processes and of thousands of schedules or clusters run a
+# second time without it.
 test-go:
 	go test -race -timeout 8m $(PACKAGES)
-	go test -timeout 5m -run 'Alloc|Watchdog|Connections|Load|Schedule|Guards' $(PACKAGES)
+	go test -timeout 5m -run 'Alloc|Watchdog|Connections|Load|Schedule|Guards|Cluster|Outage' $(PACKAGES)
 
 test-js: ; @.ci/js test
 test-browser: ; @.ci/browser

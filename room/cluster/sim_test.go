@@ -219,10 +219,8 @@ func (s *simNode) give(to *Node, ev Event) {
 
 func (s *simNode) step(ev Event) {
 	node := s.node
-	s.trace("<-", ev)
 	for _, e := range slices.Clone(node.Step(s.local(), ev)) {
 		if s.node == node {
-			s.trace("->", e)
 			s.perform(e)
 		}
 	}
@@ -249,11 +247,12 @@ func (s *simNode) perform(e Effect) {
 	case Freeze:
 		if r := s.rooms[e.Room]; r != nil {
 			r.frozen = true
-			w.after(w.delay()/4, func() {
-				if s.rooms[e.Room] == r && r.frozen {
-					s.give(node, Frozen{Room: e.Room, Try: e.Try, Tick: r.tick, Hash: r.hash(), State: w.pack(r.state)})
-				}
-			})
+			all := Frozen{Room: e.Room, Try: e.Try, Tick: r.tick, Hash: r.hash(), State: w.pack(r.state)}
+			d := w.delay()
+			if w.faults.net && w.chance(10) {
+				d += time.Duration(w.rng.IntN(int(4 * time.Second))) // a large room on a busy machine
+			}
+			w.after(d, func() { s.give(node, all) })
 		}
 	case Thaw:
 		if r := s.rooms[e.Room]; r != nil {

@@ -170,7 +170,7 @@ func (w *world) orders(until time.Duration) {
 	if w.now >= until {
 		return
 	}
-	w.after(time.Duration(w.rng.IntN(int(time.Second))), func() { w.orders(until) })
+	w.after(time.Duration(w.rng.IntN(int(400*time.Millisecond))), func() { w.orders(until) })
 	s, to := w.nodes[w.rng.IntN(len(w.nodes))], w.nodes[w.rng.IntN(len(w.nodes))]
 	room := fmt.Sprint("r", w.rng.IntN(4))
 	switch n := w.rng.IntN(20); {
@@ -276,7 +276,7 @@ func TestStoreOutageChangesNoOwner(t *testing.T) {
 	}
 }
 
-// TestClosedClusterIsQuiet needs no faults at all for moves to lose nothing.
+// TestMovesWithoutFaults takes no room from its owner when nothing goes wrong.
 func TestMovesWithoutFaults(t *testing.T) {
 	moves := 0
 	for seed := *firstSeed; seed < *firstSeed+100 && !t.Failed(); seed++ {
