@@ -1,0 +1,18 @@
+package cluster
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Now is the time since boot, with the time that the machine was suspended: unlike
+// that of Go's clock, it runs on while a lease does (clock_gettime(2),
+// CLOCK_BOOTTIME).
+func Now() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return 0 // no lease is valid then
+	}
+	return time.Duration(ts.Nano())
+}

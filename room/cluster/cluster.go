@@ -1,0 +1,437 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Host is what has the rooms: the server. All methods are called on the cluster's
+// goroutine and must not block; answers are told with Cluster.Tell.
+type Host interface {
+	// Start runs a room: a new one, what was loaded, or from a checkpoint.
+	Start(s Start, checkpoint []byte)
+	Freeze(f Freeze)
+	Thaw(room string)
+	Drop(d Drop)
+	Load(l Load)
+	Unload(room string)
+	// Failed says that what was asked for will not be.
+	Failed(f Failed)
+	// Quit says that this node's rooms are not its own any more.
+	Quit()
+	// About is what other nodes are told of this one.
+	About() About
+}
+
+// Options are what a Cluster is made of. Name, Host and Connect are required.
+type Options struct {
+	Name string // of the node: 1 to 32 of A-Z a-z 0-9 _ -
+	Host Host
+	// Connect is where NATS is, and how: addresses and options of nats.Connect.
+	Connect []nats.Option
+	Servers string
+	// Replicas of what the store holds; 0 is 1.
+	Replicas int
+	// Lease as in Config; 0 is 3 s.
+	Lease time.Duration
+	Log   *slog.Logger
+}
+
+// Cluster is a node's Node with a NATS around it. Its methods may be called by any
+// goroutine.
+type Cluster struct {
+	opts  Options
+	sid   SID
+	nc    *nats.Conn
+	store *store
+	log   *slog.Logger
+	ctx   context.Context
+	stop  context.CancelFunc
+	done  chan struct{}
+
+	valid atomic.Int64 // time of Now until which the node may act
+	stats Stats
+
+	mu    sync.Mutex // of what follows
+	node  *Node
+	queue []Event
+	ring  chan struct{} // there is something in the queue
+}
+
+// Stats are counters, to be read with Load.
+type Stats struct {
+	Renewals  atomic.Uint64
+	Unknown   atomic.Uint64 // compare-and-sets without an answer
+	Strangers atomic.Uint64 // messages that no node of this version sent
+	Rescued   atomic.Uint64 // rooms taken from dead nodes
+	Moved     atomic.Uint64 // rooms taken over from living ones
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+// Join connects to NATS and takes a lease. It returns when the node has one, or why
+// it cannot.
+func Join(ctx context.Context, o Options) (*Cluster, error) {
+	if !validName.MatchString(o.Name) {
+		return nil, fmt.Errorf("cluster: the node's name %q is not 1 to 32 of A-Z a-z 0-9 _ -", o.Name)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&o.Replicas, 1)
+	var nonce [6]byte
+	rand.Read(nonce[:]) // never fails, see crypto/rand
+	c := &Cluster{opts: o, sid: SID(o.Name + "-" + hex.EncodeToString(nonce[:])), done: make(chan struct{}), ring: make(chan struct{}, 1)}
+	c.log = o.Log.With("node", c.sid)
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	c.node = NewNode(Config{SID: c.sid, Lease: o.Lease}, o.Host.About())
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	if _, err := c.nc.Subscribe(c.subject(c.sid), c.receive); err != nil {
+		c.nc.Close()
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	go c.run()
+	go c.watch()
+	for !c.Valid() {
+		select {
+		case <-ctx.Done():
+			c.Close()
+			return nil, fmt.Errorf("cluster: no lease: %w", ctx.Err())
+		case <-time.After(joinPoll):
+		}
+	}
+	c.log.Info("in the cluster", "lease", c.node.cfg.Lease)
+	return c, nil
+}
+
+func (c *Cluster) connect(ctx context.Context) error {
+	opts := append([]nats.Option{
+		nats.Name("roomd " + c.opts.Name), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond),
+		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2),
+		nats.ReconnectBufSize(-1), // what was not sent in time is not sent late
+	}, c.opts.Connect...)
+	var err error
+	if c.nc, err = nats.Connect(c.opts.Servers, opts...); err != nil {
+		return explain(err)
+	}
+	open, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	if c.store, err = openStore(open, c.nc, c.opts.Replicas); err != nil {
+		c.nc.Close()
+		return err
+	}
+	return nil
+}
+
+// Limits of the shell.
+const (
+	// putTime is how long a compare-and-set may go unanswered.
+	putTime = 500 * time.Millisecond
+	// askAgain is the time between two attempts to read.
+	askAgain = 100 * time.Millisecond
+	// rewatch is how long one watch lasts: the next one tells everything anew.
+	rewatch = 10 * time.Second
+	// openTime bounds the making of the buckets, saveTime one write of a state.
+	openTime = 15 * time.Second
+	saveTime = 5 * time.Second
+	// joinPoll is the time between two looks whether the first lease is there.
+	joinPoll = 5 * time.Millisecond
+)
+
+// SID is this start of the node.
+func (c *Cluster) SID() SID { return c.sid }
+
+// Stats are the node's counters.
+func (c *Cluster) Stats() *Stats { return &c.stats }
+
+// Valid reports whether the node may act for its rooms now: tick, write, accept. It
+// costs a system call.
+func (c *Cluster) Valid() bool { return int64(Now()) < c.valid.Load() }
+
+// Tell hands an event to the node.
+func (c *Cluster) Tell(ev Event) {
+	c.mu.Lock()
+	c.queue = append(c.queue, ev)
+	c.mu.Unlock()
+	select {
+	case c.ring <- struct{}{}:
+	default:
+	}
+}
+
+// run steps the node until Close.
+func (c *Cluster) run() {
+	defer close(c.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.ring:
+		case <-timer.C:
+		case <-c.ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		events := append(c.queue, Wake{})
+		c.queue = nil
+		c.mu.Unlock()
+		for _, ev := range events {
+			c.step(ev)
+		}
+		c.mu.Lock()
+		next := c.node.Next()
+		c.mu.Unlock()
+		timer.Reset(min(max(next-Now(), 0), time.Second))
+	}
+}
+
+func (c *Cluster) step(ev Event) {
+	about := c.opts.Host.About()
+	c.mu.Lock()
+	c.node.About(about)
+	effects := append([]Effect(nil), c.node.Step(Now(), ev)...)
+	until := c.node.valid
+	if c.node.dead {
+		until = 0
+	}
+	c.valid.Store(int64(until))
+	c.mu.Unlock()
+	if a, ok := ev.(Answer); ok && a.Outcome == Unknown {
+		c.stats.Unknown.Add(1)
+	}
+	for _, e := range effects {
+		c.perform(e)
+	}
+}
+
+func (c *Cluster) perform(e Effect) {
+	h := c.opts.Host
+	switch e := e.(type) {
+	case Put:
+		if e.Key.SID == c.sid {
+			c.stats.Renewals.Add(1)
+		}
+		go func() {
+			ctx, cancel := context.WithTimeout(c.ctx, putTime)
+			defer cancel()
+			c.Tell(c.store.put(ctx, e))
+		}()
+	case Get:
+		go c.ask(e.Key)
+	case Send:
+		c.send(e)
+	case Start:
+		c.begin(e)
+	case Freeze:
+		h.Freeze(e)
+	case Thaw:
+		h.Thaw(e.Room)
+	case Drop:
+		h.Drop(e)
+	case Load:
+		h.Load(e)
+	case Unload:
+		h.Unload(e.Room)
+	case Failed:
+		h.Failed(e)
+	case Quit:
+		c.log.Error("this node's lease was killed: its rooms are others' now", "by", e.By)
+		h.Quit()
+	}
+}
+
+// ask reads a key until the store answers.
+func (c *Cluster) ask(k Key) {
+	for c.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(c.ctx, putTime)
+		ev, err := c.store.get(ctx, k)
+		cancel()
+		if err == nil {
+			c.Tell(ev)
+			return
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-c.ctx.Done():
+		}
+	}
+}
+
+// watch tells the node of every key, again and again.
+func (c *Cluster) watch() {
+	for c.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(c.ctx, rewatch)
+		err := c.store.watch(ctx, c.Tell)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) && c.ctx.Err() == nil {
+			c.log.Debug("watch", "err", err)
+			select {
+			case <-time.After(askAgain):
+			case <-c.ctx.Done():
+			}
+		}
+	}
+}
+
+// begin starts a room, from its checkpoint if it has nothing better.
+func (c *Cluster) begin(s Start) {
+	switch {
+	case s.Loaded:
+		c.stats.Moved.Add(1)
+		c.opts.Host.Start(s, nil)
+		return
+	case s.Fresh:
+		c.opts.Host.Start(s, nil)
+		return
+	}
+	c.stats.Rescued.Add(1)
+	go func() {
+		for c.ctx.Err() == nil {
+			ctx, cancel := context.WithTimeout(c.ctx, saveTime)
+			b, err := c.store.load(ctx, s.Room, s.Term)
+			cancel()
+			if err == nil {
+				c.opts.Host.Start(s, b)
+				return
+			}
+			c.log.Warn("a room's checkpoint cannot be read yet", "room", s.Room, "err", err)
+			select {
+			case <-time.After(askAgain):
+			case <-c.ctx.Done():
+			}
+		}
+	}()
+}
+
+// Save keeps the newest state of a room that this node has under a term. The caller
+// waits: it is not a loop.
+func (c *Cluster) Save(room string, term uint64, b []byte) error {
+	if int64(len(b)) > c.nc.MaxPayload() {
+		return fmt.Errorf("cluster: the state of room %s takes %d bytes, and a message of NATS %d", room, len(b), c.nc.MaxPayload())
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, saveTime)
+	defer cancel()
+	return c.store.save(ctx, room, term, b)
+}
+
+// Forget deletes what Save kept.
+func (c *Cluster) Forget(room string, term uint64) {
+	ctx, cancel := context.WithTimeout(c.ctx, saveTime)
+	defer cancel()
+	c.store.forget(ctx, room, term)
+}
+
+// Place is where a room is.
+type Place struct {
+	Room  string
+	Kind  string
+	Owner SID
+	Node  About // of the owner
+	Term  uint64
+	Epoch uint64
+	Mine  bool
+	Alive bool // the owner's lease is not dead
+}
+
+// Find is where a room is, as far as this node has heard.
+func (c *Cluster) Find(room string) (Place, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.node.rooms[room]
+	if e == nil || e.rec.Owner == "" {
+		return Place{}, false
+	}
+	return c.place(room, e), true
+}
+
+func (c *Cluster) place(room string, e *entry) Place {
+	p := Place{
+		Room: room, Kind: e.rec.Kind, Owner: e.rec.Owner, Term: e.rec.TermAt(e.rev), Epoch: e.rec.EpochAt(e.rev),
+		Mine: e.rec.Owner == c.sid, Alive: true,
+	}
+	if !p.Mine {
+		owner := c.node.peers[p.Owner]
+		if p.Alive = owner != nil && !owner.lease.Dead; p.Alive {
+			p.Node = owner.lease.About
+		}
+	}
+	return p
+}
+
+// Rooms is where all rooms are, ordered by name.
+func (c *Cluster) Rooms() []Place {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []Place
+	for _, room := range names(c.node.rooms) {
+		if e := c.node.rooms[room]; e.rec.Owner != "" {
+			list = append(list, c.place(room, e))
+		}
+	}
+	return list
+}
+
+// Peer is another node that is alive.
+type Peer struct {
+	SID SID
+	About
+}
+
+// Peers is the other nodes that are alive, ordered by name.
+func (c *Cluster) Peers() []Peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []Peer
+	for _, sid := range c.node.known() {
+		if p := c.node.peers[sid]; !p.lease.Dead {
+			list = append(list, Peer{sid, p.lease.About})
+		}
+	}
+	return list
+}
+
+// Resign kills this node's own lease, so that others take its rooms at once. The
+// rooms must stand still.
+func (c *Cluster) Resign(ctx context.Context) {
+	c.valid.Store(0)
+	c.mu.Lock()
+	c.node.dead = true
+	rev, rec := c.node.rev, Lease{N: c.node.n, Dead: true, By: c.sid, About: c.node.about}
+	c.mu.Unlock()
+	for ctx.Err() == nil {
+		put, cancel := context.WithTimeout(ctx, putTime)
+		a := c.store.put(put, Put{Key: Key{SID: c.sid}, Rev: rev, Lease: &rec})
+		if a.Outcome != Won {
+			if ev, err := c.store.get(put, Key{SID: c.sid}); err == nil {
+				e := ev.(SeenLease)
+				if rev = e.Rev; e.Lease.Dead {
+					a.Outcome = Won
+				}
+			}
+		}
+		cancel()
+		if a.Outcome == Won {
+			return
+		}
+	}
+}
+
+// Close ends the node without a word: its lease runs out, or was resigned.
+func (c *Cluster) Close() {
+	c.valid.Store(0)
+	c.stop()
+	<-c.done
+	c.nc.Close()
+}

@@ -1,0 +1,246 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const patience = 30 * time.Second
+
+// fakeHost has rooms that are nothing but their state.
+type fakeHost struct {
+	mu     sync.Mutex
+	c      *Cluster
+	rooms  map[string]Start
+	states map[string]string
+	loaded map[string]string
+	failed []Failed
+	quit   bool
+}
+
+func (h *fakeHost) lock() func() {
+	h.mu.Lock()
+	return h.mu.Unlock
+}
+
+func (h *fakeHost) Start(s Start, checkpoint []byte) {
+	defer h.lock()()
+	h.rooms[s.Room] = s
+	switch {
+	case s.Loaded:
+		h.states[s.Room] = h.loaded[s.Room]
+	case s.Fresh:
+		h.states[s.Room] = "fresh"
+	default:
+		h.states[s.Room] = string(checkpoint)
+	}
+}
+
+func (h *fakeHost) Freeze(f Freeze) {
+	defer h.lock()()
+	h.c.Tell(Frozen{Room: f.Room, Try: f.Try, Tick: 7, Hash: uint64(len(h.states[f.Room])), State: []byte(h.states[f.Room])})
+}
+
+func (h *fakeHost) Thaw(string) {}
+
+func (h *fakeHost) Drop(d Drop) {
+	defer h.lock()()
+	delete(h.rooms, d.Room)
+}
+
+func (h *fakeHost) Load(l Load) {
+	defer h.lock()()
+	h.loaded[l.Room] = string(l.State)
+	h.c.Tell(Loaded{Room: l.Room, Term: l.Term, Tick: l.Tick, Hash: uint64(len(l.State))})
+}
+
+func (h *fakeHost) Unload(room string) {
+	defer h.lock()()
+	delete(h.loaded, room)
+}
+
+func (h *fakeHost) Failed(f Failed) {
+	defer h.lock()()
+	h.failed = append(h.failed, f)
+}
+
+func (h *fakeHost) Quit() {
+	defer h.lock()()
+	h.quit = true
+	h.rooms = map[string]Start{}
+}
+
+func (h *fakeHost) About() About { return About{Name: "fake"} }
+
+// runs is what the host runs of a room.
+func (h *fakeHost) runs(room string) (s Start, state string, ok bool) {
+	defer h.lock()()
+	s, ok = h.rooms[room]
+	return s, h.states[room], ok
+}
+
+// cluster starts an embedded NATS and nodes on it.
+func startNodes(t *testing.T, n int, lease time.Duration) []*fakeHost {
+	t.Helper()
+	e, err := StartEmbedded("test", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	var list []*fakeHost
+	for i := range n {
+		list = append(list, startNode(t, e, string(rune('a'+i)), lease))
+	}
+	return list
+}
+
+func startNode(t *testing.T, e *Embedded, name string, lease time.Duration) *fakeHost {
+	t.Helper()
+	h := &fakeHost{rooms: map[string]Start{}, states: map[string]string{}, loaded: map[string]string{}}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	defer h.lock()()
+	c, err := Join(ctx, Options{Name: name, Host: h, Connect: []nats.Option{e.Option()}, Lease: lease})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.c = c
+	t.Cleanup(c.Close)
+	return h
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestRoomsOnRealNATS(t *testing.T) {
+	nodes := startNodes(t, 3, time.Second)
+	a, b, c := nodes[0], nodes[1], nodes[2]
+	eventually(t, "all know each other", func() bool {
+		return len(a.c.Peers()) == 2 && len(b.c.Peers()) == 2 && len(c.c.Peers()) == 2
+	})
+	a.c.Tell(Create{"lobby", "game"})
+	eventually(t, "the room runs", func() bool { _, state, ok := a.runs("lobby"); return ok && state == "fresh" })
+	first, _, _ := a.runs("lobby")
+	eventually(t, "others know", func() bool { p, ok := b.c.Find("lobby"); return ok && p.Owner == a.c.SID() && p.Alive })
+	b.c.Tell(Create{"lobby", "game"})
+	eventually(t, "a second one fails", func() bool { defer b.lock()(); return len(b.failed) == 1 })
+
+	a.c.Tell(MoveRoom{"lobby", b.c.SID()})
+	eventually(t, "it moves", func() bool { s, _, ok := b.runs("lobby"); return ok && s.Loaded })
+	moved, state, _ := b.runs("lobby")
+	if moved.Term <= first.Term || moved.Epoch != first.Epoch || state != "fresh" {
+		t.Errorf("%+v after %+v with %q", moved, first, state)
+	}
+	eventually(t, "the source lets go", func() bool { _, _, ok := a.runs("lobby"); return !ok })
+
+	if err := b.c.Save("lobby", moved.Term, []byte("saved")); err != nil {
+		t.Fatal(err)
+	}
+	b.c.Close() // without a word
+	rescuer := func() *fakeHost {
+		for _, h := range []*fakeHost{a, c} {
+			if _, _, ok := h.runs("lobby"); ok {
+				return h
+			}
+		}
+		return nil
+	}
+	eventually(t, "it is rescued", func() bool { return rescuer() != nil })
+	s, state, _ := rescuer().runs("lobby")
+	if s.Term <= moved.Term || s.Epoch <= moved.Epoch || state != "saved" {
+		t.Errorf("%+v after %+v with %q", s, moved, state)
+	}
+
+	last := a
+	if rescuer() == a {
+		last = c
+	}
+	old := rescuer()
+	if err := old.c.Save("lobby", s.Term, []byte("newer")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	old.c.Resign(ctx)
+	if old.c.Valid() {
+		t.Error("valid after it resigned")
+	}
+	eventually(t, "the last node has it", func() bool { _, state, ok := last.runs("lobby"); return ok && state == "newer" })
+
+	last.c.Tell(CloseRoom{"lobby"})
+	eventually(t, "it is over", func() bool { _, ok := last.c.Find("lobby"); return !ok })
+	last.c.Tell(Create{"lobby", "game"})
+	eventually(t, "it is made anew", func() bool { n, _, ok := last.runs("lobby"); return ok && n.Fresh && n.Epoch > s.Epoch })
+}
+
+// A lease that somebody killed is dead for its owner too, as soon as it renews.
+func TestKilledNodeQuits(t *testing.T) {
+	nodes := startNodes(t, 2, time.Second)
+	a, b := nodes[0], nodes[1]
+	eventually(t, "they know each other", func() bool { return len(b.c.Peers()) == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	eventually(t, "the kill succeeds", func() bool {
+		ev, err := b.c.store.get(ctx, Key{SID: a.c.SID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := ev.(SeenLease)
+		now.Lease.Dead, now.Lease.By = true, b.c.SID()
+		return b.c.store.put(ctx, Put{Key: Key{SID: a.c.SID()}, Rev: now.Rev, Lease: &now.Lease}).Outcome == Won
+	})
+	eventually(t, "the node quits", func() bool { defer a.lock()(); return a.quit })
+	if a.c.Valid() {
+		t.Error("still valid")
+	}
+}
+
+func TestStrangersAreCounted(t *testing.T) {
+	a := startNodes(t, 1, time.Second)[0]
+	for _, b := range []string{"", "\x01", "\x02\x01\x00\x00\x00\x00{}", "\x01\x09\x02\x00\x00\x00{}", "\x01\x01\xff\xff\xff\xff", "\x01\x02\x03\x00\x00\x00nil"} {
+		a.c.nc.Publish(a.c.subject(a.c.SID()), []byte(b))
+	}
+	eventually(t, "all are counted", func() bool { return a.c.Stats().Strangers.Load() == 6 })
+	if !a.c.Valid() {
+		t.Error("they disturbed the node")
+	}
+}
+
+func TestJoinSaysWhatIsWrong(t *testing.T) {
+	plain, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true, Username: "ann", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go plain.Start()
+	if !plain.ReadyForConnections(patience) {
+		t.Fatal("the plain NATS does not start")
+	}
+	t.Cleanup(plain.Shutdown)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for want, o := range map[string]Options{
+		"the node's name":          {Name: "no spaces"},
+		"no servers available":     {Name: "a", Servers: "nats://127.0.0.1:1"},
+		"does not accept these":    {Name: "a", Servers: plain.ClientURL(), Connect: []nats.Option{nats.UserInfo("ann", "wrong")}},
+		"this NATS has no JetStre": {Name: "a", Servers: plain.ClientURL(), Connect: []nats.Option{nats.UserInfo("ann", "secret")}},
+	} {
+		o.Host = &fakeHost{}
+		if _, err := Join(ctx, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}
