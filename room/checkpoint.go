@@ -91,6 +91,9 @@ func appendLanes(dst []byte, lanes []int32) []byte {
 	return dst
 }
 
+// Hash identifies the state of the game: rooms that go on alike have the same.
+func (r *Room) Hash() uint64 { return r.sim.game.Hash() }
+
 // Restore makes a room that goes on from a checkpoint of the same kind and
 // layout, with the tick after it due at the first moment from now on that
 // Config.Phase allows. Nobody is connected: every seat waits for its player, who

@@ -2,10 +2,10 @@
 // joins anew when the room is gone.
 
 import { Ladder } from './ladder.js';
-import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, PING_MS, SILENCE_MS } from './limits.js';
+import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, MAX_HOPS, PING_MS, SILENCE_MS } from './limits.js';
 import { Link } from './link.js';
 import { ProtocolError } from './msgpack.js';
-import { BYES, BYE_REPLACED, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
+import { BYES, BYE_MOVED, BYE_REPLACED, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
 
 /** @typedef {import('./schema.js').Row} Row */
 /** @typedef {'connecting' | 'playing' | 'reconnecting' | 'closed'} Status */
@@ -108,6 +108,8 @@ export class Room {
     this.verdict = null;
     /** @private */
     this.lost = false; // the next welcome is of a new seat
+    /** @private @type {{url: string, room: string, hops: number}} where the server sent this client */
+    this.moved = { url: '', room: '', hops: 0 };
     this.restore();
     this.open();
   }
@@ -217,6 +219,7 @@ export class Room {
 
   /** @private */
   url() {
+    if (this.moved.url) return this.moved.url;
     if (this.options.url) return this.options.url;
     return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/v1/ws`;
   }
@@ -237,7 +240,7 @@ export class Room {
     const o = this.options;
     try {
       return this.capture(() => this.link.hello({
-        kind: o.kind ?? '', room: o.room ?? '', name: o.name ?? '', auth: o.auth ?? '',
+        kind: o.kind ?? '', room: this.moved.room || (o.room ?? ''), name: o.name ?? '', auth: o.auth ?? '',
         spectate: o.spectate ?? false, params: o.params ?? {},
       }));
     } catch (e) {
@@ -271,6 +274,7 @@ export class Room {
   onWelcome(w) {
     this.tickRate = w.tickRate;
     this.attempt = 0;
+    this.moved.hops = 0;
     const anew = this.lost;
     this.lost = false;
     if (anew) this.anew++;
@@ -285,8 +289,23 @@ export class Room {
   onBye(code, text, retryMs) {
     const known = BYES[code] ?? BYES[0];
     this.verdict = { action: byeAction(code, retryMs), retryMs, text: text || known.text };
+    if (code === BYE_MOVED) this.follow(text);
     if (code === BYE_REPLACED && this.socket?.mayBeReplaced()) this.verdict.action = 'retry';
     this.emit('bye', { code, name: known.name, text: this.verdict.text });
+  }
+
+  /** Goes to the address that a bye names. @param {string} text @private */
+  follow(text) {
+    try {
+      const url = new URL(text);
+      if (!/^wss?:$/.test(url.protocol) || this.moved.hops >= MAX_HOPS) return;
+      const room = url.searchParams.get('room') ?? '';
+      url.search = '';
+      this.moved = { url: url.href, room, hops: this.moved.hops + 1 };
+      this.attempt = 0;
+    } catch {
+      // Not an address: the one known is tried again.
+    }
   }
 
   /** @param {number} code @private */
@@ -318,7 +337,8 @@ export class Room {
     }
     // Full jitter: clients that lost the same server must not return at once.
     const most = Math.min(BACKOFF_FIRST_MS * 2 ** this.attempt++, BACKOFF_MAX_MS);
-    const wait = v.action === 'anew' && this.attempt === 1 ? 0 : v.retryMs + most * this.env.random();
+    if (this.attempt > 2) this.moved.url = ''; // gone from there too
+    const wait = (v.action === 'anew' || this.moved.hops > 0) && this.attempt === 1 ? 0 : v.retryMs + most * this.env.random();
     this.turn('reconnecting', v.text);
     this.timers.retry = this.env.after(() => this.open(), wait);
   }

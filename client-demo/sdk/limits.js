@@ -56,6 +56,8 @@ export const MAX_TICKS_PER_FRAME = 8;
 /** Bytes that may wait in the socket before inputs are held back. */
 export const MAX_BUFFERED = 32 << 10;
 
+/** Times that a server may send a client elsewhere before it is welcome. */
+export const MAX_HOPS = 5;
 /** Milliseconds without any message until a connection counts as dead. */
 export const SILENCE_MS = 6000;
 /** Milliseconds until an attempt to connect is given up. */

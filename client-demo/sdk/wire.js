@@ -65,10 +65,13 @@ export const BYES = Object.freeze([
   { name: 'tokenInvalid', action: 'anew', text: 'the seat was given up' },
   { name: 'timeout', action: 'retry', text: 'no hello in time' },
   { name: 'left', action: 'stop', text: 'left' },
+  { name: 'moved', action: 'retry', text: 'the room is elsewhere' },
 ]);
 
 /** Where in BYES a newer connection for the same seat stands. */
 export const BYE_REPLACED = 2;
+/** Where in BYES it stands that the text is the address to go to. */
+export const BYE_MOVED = 18;
 
 /**
  * What to do about a bye; codes that are not listed are retried when the server

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"sync"
 	"time"
 
@@ -55,7 +56,8 @@ var ErrDisconnected = errors.New("client: not connected")
 // the server says that this would not help. Its methods may be called by any
 // goroutine.
 type Client struct {
-	url     string
+	url     string // where the room was last
+	home    string // the address that Dial was given
 	opts    Options
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -75,12 +77,12 @@ type Client struct {
 
 // Dial connects, joins and waits for the welcome. ctx is for that only; the
 // client lives until Close. A refusal is a *ByeError.
-func Dial(ctx context.Context, url string, o Options) (*Client, error) {
+func Dial(ctx context.Context, address string, o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	c := &Client{
-		url: url, opts: o, core: NewCore(o.Config), began: time.Now(),
+		url: address, home: address, opts: o, core: NewCore(o.Config), began: time.Now(),
 		updates: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -265,8 +267,49 @@ func (c *Client) updated() {
 	}
 }
 
-// connect dials, says hello and waits for the welcome.
-func (c *Client) connect(ctx context.Context) (*conn, error) {
+// connect connects, and goes where servers say that the room is.
+func (c *Client) connect(ctx context.Context) (conn *conn, err error) {
+	for hops := 0; ; hops++ {
+		if conn, err = c.attempt(ctx); err == nil || hops == maxHops || !c.follow(err) {
+			return conn, err
+		}
+	}
+}
+
+// follow takes over the address that a bye names, if err is one that does.
+func (c *Client) follow(err error) bool {
+	var bye *ByeError
+	if !errors.As(err, &bye) || bye.Code != wire.ByeMoved {
+		return false
+	}
+	u, err := url.Parse(bye.Text)
+	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" {
+		return false
+	}
+	room := u.Query().Get("room")
+	u.RawQuery = ""
+	c.goTo(u.String())
+	c.View(func(core *Core) { core.Goto(room) })
+	return true
+}
+
+// goTo sets the address of the next attempt. Only the goroutine that connects does.
+func (c *Client) goTo(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.url = address
+}
+
+// Address is where the client is connected, or was last: that given to Dial, or
+// where its server sent it.
+func (c *Client) Address() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.url
+}
+
+// attempt dials, says hello and waits for the welcome.
+func (c *Client) attempt(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxHandshake)
 	defer cancel()
 	conn, err := dial(ctx, c.url, &c.opts)
@@ -327,6 +370,7 @@ func (c *Client) join(conn *conn) error {
 
 // reconnect tries until it is connected or why says that it is no use.
 func (c *Client) reconnect(why error, failures *int) (*conn, error) {
+	moved := c.follow(why)
 	for {
 		action, wait := verdict(why)
 		if action == wire.Stop || c.opts.Retries < 0 || c.opts.Retries > 0 && *failures >= c.opts.Retries {
@@ -335,7 +379,13 @@ func (c *Client) reconnect(why error, failures *int) (*conn, error) {
 		if action == wire.Anew {
 			c.View((*Core).Forget)
 		}
-		timer := time.NewTimer(wait + backoff(*failures))
+		if wait += backoff(*failures); moved {
+			wait, moved = 0, false
+		}
+		if *failures > 1 {
+			c.goTo(c.home) // where the room was last is nobody
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-c.ctx.Done():
 			timer.Stop()

@@ -184,6 +184,9 @@ func (c *Core) Forget() {
 	c.token, c.room, c.holds, c.unacked = "", "", false, c.unacked[:0]
 }
 
+// Goto names the room of the next Hello, as a server said that it is elsewhere.
+func (c *Core) Goto(room string) { c.room = room }
+
 // Outgoing is what must be sent now, whole messages, or nothing. It is valid
 // until the next call of Receive or Outgoing.
 func (c *Core) Outgoing() []byte {

@@ -35,4 +35,6 @@ const (
 	maxBackoff   = 5 * time.Second
 	// readBuffer is the size of the socket's read buffer, in bytes.
 	readBuffer = 4 << 10
+	// maxHops is how many addresses in a row a client is sent on to.
+	maxHops = 5
 )

@@ -102,9 +102,10 @@ const (
 	ByeTokenInvalid Code = 15
 	ByeTimeout      Code = 16
 	ByeLeft         Code = 17
+	ByeMoved        Code = 18
 
 	// NumCodes is one more than the highest code.
-	NumCodes = 18
+	NumCodes = 19
 )
 
 // Action is what a client does after a bye (section 10.2).
@@ -148,6 +149,7 @@ var byeTable = [NumCodes]struct {
 	ByeTokenInvalid: {"token not valid", Anew},
 	ByeTimeout:      {"no hello in time", Retry},
 	ByeLeft:         {"left", Stop},
+	ByeMoved:        {"the room is elsewhere", Retry},
 }
 
 func (c Code) index() int {

@@ -33,13 +33,17 @@ type Host interface {
 	About() About
 }
 
-// Options are what a Cluster is made of. Name, Host and Connect are required.
+// Options are what a Cluster is made of. Name, Host and a NATS are required.
 type Options struct {
 	Name string // of the node: 1 to 32 of A-Z a-z 0-9 _ -
 	Host Host
-	// Connect is where NATS is, and how: addresses and options of nats.Connect.
-	Connect []nats.Option
-	Servers string
+	// Servers are the addresses of NATS, separated by commas; Embedded is one in
+	// this process instead.
+	Servers  string
+	Embedded *Embedded
+	// Credentials is a file with a user's JWT and key (nats.UserCredentials); empty
+	// for none.
+	Credentials string
 	// Replicas of what the store holds; 0 is 1.
 	Replicas int
 	// Lease as in Config; 0 is 3 s.
@@ -117,11 +121,17 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) connect(ctx context.Context) error {
-	opts := append([]nats.Option{
+	opts := []nats.Option{
 		nats.Name("roomd " + c.opts.Name), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond),
 		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1), // what was not sent in time is not sent late
-	}, c.opts.Connect...)
+	}
+	if c.opts.Embedded != nil {
+		opts = append(opts, nats.InProcessServer(c.opts.Embedded.s))
+	}
+	if c.opts.Credentials != "" {
+		opts = append(opts, nats.UserCredentials(c.opts.Credentials))
+	}
 	var err error
 	if c.nc, err = nats.Connect(c.opts.Servers, opts...); err != nil {
 		return explain(err)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 )
 
 const patience = 30 * time.Second
@@ -106,7 +105,7 @@ func startNode(t *testing.T, e *Embedded, name string, lease time.Duration) *fak
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	defer h.lock()()
-	c, err := Join(ctx, Options{Name: name, Host: h, Connect: []nats.Option{e.Option()}, Lease: lease})
+	c, err := Join(ctx, Options{Name: name, Host: h, Embedded: e, Lease: lease})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,8 +234,8 @@ func TestJoinSaysWhatIsWrong(t *testing.T) {
 	for want, o := range map[string]Options{
 		"the node's name":          {Name: "no spaces"},
 		"no servers available":     {Name: "a", Servers: "nats://127.0.0.1:1"},
-		"does not accept these":    {Name: "a", Servers: plain.ClientURL(), Connect: []nats.Option{nats.UserInfo("ann", "wrong")}},
-		"this NATS has no JetStre": {Name: "a", Servers: plain.ClientURL(), Connect: []nats.Option{nats.UserInfo("ann", "secret")}},
+		"does not accept these":    {Name: "a", Servers: "nats://ann:wrong@" + plain.Addr().String()},
+		"this NATS has no JetStre": {Name: "a", Servers: "nats://ann:secret@" + plain.Addr().String()},
 	} {
 		o.Host = &fakeHost{}
 		if _, err := Join(ctx, o); err == nil || !strings.Contains(err.Error(), want) {

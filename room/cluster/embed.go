@@ -6,7 +6,6 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 )
 
 // Embedded is a NATS server in this process. It opens no port.
@@ -31,9 +30,6 @@ func StartEmbedded(name, dir string) (*Embedded, error) {
 	}
 	return &Embedded{s}, nil
 }
-
-// Option connects to it, in memory.
-func (e *Embedded) Option() nats.Option { return nats.InProcessServer(e.s) }
 
 // Stop ends it when everything is on disk.
 func (e *Embedded) Stop() {

@@ -45,6 +45,9 @@ type Config struct {
 	// Params are given to every room that is made without its own.
 	Params game.Params
 
+	// Cluster makes the server a node of a cluster; nil is a server of its own.
+	Cluster *ClusterConfig
+
 	// Admit decides who may join, before the room is asked. It runs on its own
 	// goroutine and may block until ctx ends. nil admits everyone.
 	Admit func(ctx context.Context, req AdmitRequest) (Admission, error)
@@ -94,6 +97,9 @@ func (c *Config) validate() error {
 			return fmt.Errorf("server: two kinds are named %q", k.Name())
 		}
 		seen[k.Name()] = true
+	}
+	if n := c.Cluster; n != nil && n.NATS == "" && n.Data == "" {
+		return errors.New("server: a cluster needs the addresses of a NATS, or a folder for an embedded one")
 	}
 	c.fillDefaults()
 	if c.Loops < 0 || c.Grace < 0 || c.MaxRooms < 0 || c.SpectateRate < 0 || c.ShutdownTimeout < 0 {

@@ -24,6 +24,11 @@ var (
 	errFull      = errors.New("the room is full")
 	errUnmade    = errors.New("the room cannot be made")
 	errDraining  = errors.New("the server is shutting down")
+
+	// In a cluster; each is over soon.
+	errStalled     = errors.New("this node has no lease now")
+	errRescue      = errors.New("the room is changing hands")
+	errUnknownNode = errors.New("the room's node does not say where it is")
 )
 
 func byeCode(err error) wire.Code {
@@ -34,7 +39,7 @@ func byeCode(err error) wire.Code {
 		return wire.ByeRoomGone
 	case errors.Is(err, errTooMany), errors.Is(err, errFull):
 		return wire.ByeFull
-	case errors.Is(err, errDraining):
+	case errors.Is(err, errDraining), errors.Is(err, errStalled), errors.Is(err, errRescue), errors.Is(err, errUnknownNode):
 		return wire.ByeShutdown
 	case errors.Is(err, errUnmade):
 		return wire.ByeGameFailed
@@ -76,7 +81,11 @@ func (d *directory) place(a ask) (*hosted, error) {
 		return nil, errDraining
 	}
 	h, err := d.find(kind, a)
-	if err == nil && h == nil {
+	switch {
+	case err != nil || h != nil:
+	case d.srv.shard != nil:
+		err = errRescue // it was here when the cluster was asked
+	default:
 		h, err = d.create(kind, a.room)
 	}
 	if err != nil {
@@ -117,46 +126,90 @@ func (h *hosted) free() int {
 }
 
 func (d *directory) create(kind *game.Kind, id string) (*hosted, error) {
-	if len(d.rooms) >= d.srv.cfg.MaxRooms {
-		return nil, errTooMany
-	}
 	for id == "" || d.rooms[id] != nil {
 		id = newRoomID()
 	}
+	d.epoch = max(d.epoch+1, uint64(d.srv.boot.UnixMilli())) // above those of the process before
+	if len(d.rooms) >= d.srv.cfg.MaxRooms {
+		return nil, errTooMany
+	}
+	h, err := d.make(kind, id, d.epoch, nil)
+	if err != nil {
+		return nil, err
+	}
+	return h, d.enlist(h)
+}
+
+// make makes a room, new or from a checkpoint, that nobody can find yet.
+func (d *directory) make(kind *game.Kind, id string, epoch uint64, checkpoint []byte) (*hosted, error) {
 	h := &hosted{id: id, srv: d.srv, isolated: kind.Options().Isolated, kind: kind}
 	log := d.srv.cfg.Log.With("room", id, "kind", kind.Name())
-	d.epoch = max(d.epoch+1, uint64(d.srv.boot.UnixMilli())) // above those of the process before
-	var err error
-	h.room, err = room.New(room.Config{
-		ID: id, Kind: kind, Epoch: d.epoch, Params: d.srv.cfg.Params,
-		Phase: d.phase(kind), Grace: d.srv.cfg.Grace, Empty: d.srv.cfg.Empty,
+	cfg := room.Config{
+		ID: id, Kind: kind, Epoch: epoch, Params: d.srv.cfg.Params,
+		Phase: phase(kind, epoch), Grace: d.srv.cfg.Grace, Empty: d.srv.cfg.Empty,
 		Post:   func(topic string, body []byte) { d.srv.post(id, topic, body) },
 		OnWake: h.wake, Clock: loop.Now, Frames: &d.srv.frames,
 		Log: log,
-	}, loop.Now())
+	}
+	var err error
+	if checkpoint != nil {
+		h.room, err = room.Restore(cfg, checkpoint, loop.Now())
+	} else {
+		h.room, err = room.New(cfg, loop.Now())
+	}
 	if err != nil {
 		log.Error("a room cannot be made", "err", err) // the game's own failure is not the client's to read
 		return nil, errUnmade
 	}
-	if h.loop, err = d.srv.loopFor(kind); err != nil {
-		log.Error("no loop for a room", "err", err)
+	return h, nil
+}
+
+// adopt takes in a room that make made.
+func (d *directory) adopt(h *hosted) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case len(d.rooms) >= d.srv.cfg.MaxRooms:
+	case d.rooms[h.id] != nil: // what a node that lost its lease still has of it ends first
+	default:
+		return d.enlist(h)
+	}
+	h.room.Stop(wire.ByeFull, "", 0)
+	return errTooMany
+}
+
+// enlist gives a room a loop and lets it be found. The lock is held.
+func (d *directory) enlist(h *hosted) (err error) {
+	if h.loop, err = d.srv.loopFor(h.kind); err != nil {
+		d.srv.cfg.Log.Error("no loop for a room", "room", h.id, "err", err)
 	}
 	if err != nil || !h.loop.Post(func() { h.task = h.loop.Add(h) }) {
 		h.room.Stop(wire.ByeFull, "", 0) // frees what its game holds
-		return nil, errTooMany
+		return errTooMany
 	}
-	d.rooms[id] = h
-	d.byKind[kind.Name()] = append(d.byKind[kind.Name()], h)
-	return h, nil
+	d.rooms[h.id] = h
+	d.byKind[h.kind.Name()] = append(d.byKind[h.kind.Name()], h)
+	return nil
+}
+
+// seek is a room here for a join that names none, nil if there is none.
+func (d *directory) seek(a ask) (*hosted, error) {
+	kind := d.srv.kinds[a.kind]
+	if kind == nil {
+		return nil, errNoKind
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.find(kind, a)
 }
 
 // phase spreads the ticks of rooms over the millisecond slots of a tick, so
 // that a loop's work, its writes and the garbage they make are even. Taking
 // every golden-section step fills the gaps first, however many rooms there are.
-func (d *directory) phase(kind *game.Kind) time.Duration {
+func phase(kind *game.Kind, epoch uint64) time.Duration {
 	const golden = 0.6180339887498949
 	dt := float64(time.Second) / float64(kind.Options().TickRate)
-	n := float64(d.epoch%4096) * golden
+	n := float64(epoch%4096) * golden
 	return time.Duration((n - float64(int(n))) * dt)
 }
 

@@ -26,10 +26,18 @@ type hosted struct {
 	isolated bool       // the loop is this room's own
 	kind     *game.Kind
 	pub      *public // nil until somebody watches over HTTP
+
+	// Of a cluster:
+	term   uint64 // under which the room is this node's
+	frozen bool   // it is being given away
+	given  bool   // it is another node's now
 }
 
 // Advance implements loop.Driver.
 func (h *hosted) Advance(now time.Duration) time.Duration {
+	if s := h.srv.shard; s != nil && !h.room.Ended() && (h.frozen || !s.valid()) {
+		return now + frozenPoll // it stands still, and goes on with the next tick
+	}
 	if now >= h.next {
 		h.readPlayers()
 	}
@@ -94,6 +102,9 @@ func (h *hosted) wake() {
 func (h *hosted) end() {
 	h.task.Remove()
 	h.srv.dir.remove(h)
+	if h.srv.shard != nil {
+		h.srv.shard.ended(h)
+	}
 	h.srv.stats.forLoop(h.loop).ended(h.room.Stats())
 	if h.isolated {
 		h.loop.Add(&retiree{h.srv, h.loop, loop.Now() + h.srv.cfg.ShutdownTimeout})

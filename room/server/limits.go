@@ -44,6 +44,15 @@ const (
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 60 * time.Second
 
+	// frozenPoll is the time between two looks whether a room that stands still may
+	// go on.
+	frozenPoll = 5 * time.Millisecond
+	// joinTimeout bounds one attempt to join the cluster.
+	joinTimeout = 20 * time.Second
+	// rescueHint is what clients wait whose room is changing hands.
+	rescueHint = 300 * time.Millisecond
+	// movedHint is what clients that do not know that rooms move wait.
+	movedHint = 100 * time.Millisecond
 	// maxHTTPLinks bounds the sessions over HTTP requests.
 	maxHTTPLinks = 10_000
 	// linkSilence is how long the client of such a session may ask for nothing

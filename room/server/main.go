@@ -70,8 +70,40 @@ type serveCmd struct {
 	MaxRooms int               `default:"${rooms}" help:"Rooms at a time."`
 	Spectate int               `name:"spectate-rate" default:"${spectate}" help:"Events a second of the streams for those who only watch."`
 	Params   map[string]string `name:"param" placeholder:"KEY=VALUE" help:"Parameter for every room."`
+	Cluster  clusterFlags      `embed:"" group:"A node of a cluster:"`
 	Log      string            `enum:"text,json" default:"text" help:"Log format: text or json."`
 	LogLevel slog.Level        `default:"INFO" help:"Least level logged: debug, info, warn or error."`
+}
+
+// clusterFlags make a node of a cluster; without them there is none.
+type clusterFlags struct {
+	NATS       string        `name:"nats" placeholder:"URL,..." help:"Servers of a NATS with JetStream that the nodes share."`
+	NATSCreds  string        `name:"nats-creds" placeholder:"FILE" help:"Credentials for NATS."`
+	Data       string        `placeholder:"DIR" help:"Folder for a NATS in this process, when there is no other."`
+	Node       string        `placeholder:"NAME" help:"This node's name; the host's by default."`
+	Advertise  string        `placeholder:"URL" help:"Where clients find this node, as wss://node1.example/v1/ws."`
+	Replicas   int           `default:"1" help:"NATS servers that keep the cluster's state."`
+	Lease      time.Duration `default:"3s" help:"Silence after which a node's rooms are taken over."`
+	Checkpoint time.Duration `default:"2s" help:"Time between two states kept of a room: what is lost with a node."`
+}
+
+// config is nil without a cluster.
+func (c *clusterFlags) config() (*ClusterConfig, error) {
+	if c.NATS == "" && c.Data == "" {
+		return nil, nil
+	}
+	name := c.Node
+	if name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("--node is missing, and the host has no name: %w", err)
+		}
+		name, _, _ = strings.Cut(host, ".")
+	}
+	return &ClusterConfig{
+		Node: name, NATS: c.NATS, Credentials: c.NATSCreds, Data: c.Data, Advertise: c.Advertise,
+		Replicas: c.Replicas, Lease: c.Lease, Checkpoint: c.Checkpoint,
+	}, nil
 }
 
 // Run serves. It prints the URL on standard output once it listens.
@@ -90,6 +122,10 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	cfg.Engine = map[string]loop.Engine{"auto": loop.EngineAuto, "epoll": loop.EngineEpoll, "std": loop.EngineStd}[c.Engine]
 	if cfg.Log == nil {
 		cfg.Log = newLogger(c.Log, c.LogLevel, o.err)
+	}
+	var err error
+	if cfg.Cluster, err = c.Cluster.config(); err != nil {
+		return err
 	}
 	srv, err := New(*cfg)
 	if err != nil {

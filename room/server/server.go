@@ -26,6 +26,7 @@ type Server struct {
 	boot   time.Time
 	kinds  map[string]*game.Kind
 	dir    directory
+	shard  *shard // nil without a cluster
 	links  httpLinks
 	ws     *ws.Server
 	http   *http.Server
@@ -65,6 +66,9 @@ func New(cfg Config) (*Server, error) {
 		s.kinds[k.Name()] = k
 	}
 	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}, past: map[string]*hosted{}}
+	if cfg.Cluster != nil {
+		s.shard = &shard{srv: s, waiting: map[string][]func(error){}, prepared: map[string]*hosted{}, loads: map[string]int{}, saved: map[string]saved{}}
+	}
 	s.web = ws.NewHTTPListener(nil) // its address is the loop's, and nobody asks
 	var err error
 	s.ws, err = ws.NewServer(ws.Config{
@@ -117,6 +121,12 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("server: %w", err)
 	}
 	s.addr = addr
+	if s.shard != nil {
+		if err := s.shard.begin(ctx); err != nil {
+			return err
+		}
+		defer s.shard.close()
+	}
 	close(s.ready)
 	s.cfg.Log.Info("listening", "addr", addr.String(), "loops", len(s.loops), "kinds", len(s.kinds))
 	posting, stopPosts := context.WithCancel(context.Background())
@@ -187,6 +197,9 @@ func (s *Server) stopLoops() {
 // so that load balancers see that the server is not ready.
 func (s *Server) drain(end context.Context) {
 	rooms := s.dir.drain()
+	if s.shard != nil {
+		rooms = s.shard.leave(end)
+	}
 	s.cfg.Log.Info("shutting down", "rooms", len(rooms))
 	on := map[*loop.Loop][]*hosted{} // one function each: a mailbox is smaller than MaxRooms
 	for _, h := range rooms {

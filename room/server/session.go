@@ -260,6 +260,36 @@ func (s *session) place() {
 		}
 		a.room, a.resume = t.Room, true
 	}
+	if s.srv.shard == nil {
+		s.seat(a)
+		return
+	}
+	l := s.conn.Loop()
+	s.srv.shard.locate(a, func(to located) {
+		l.Post(func() { s.located(a, to) }) // if the mailbox is full, Timer ends the session
+	})
+}
+
+// located goes on where the cluster says that the room is.
+func (s *session) located(a ask, to located) {
+	switch {
+	case s.stage != placing:
+	case to.err != nil:
+		wait := retryHint
+		if errors.Is(to.err, errRescue) {
+			wait = rescueHint
+		}
+		s.Bye(byeCode(to.err), to.err.Error(), wait)
+	case to.url != "":
+		s.Bye(wire.ByeMoved, to.url, movedHint)
+	default:
+		a.room = to.room
+		s.seat(a)
+	}
+}
+
+// seat claims a place in a room here.
+func (s *session) seat(a ask) {
 	h, err := s.srv.dir.place(a)
 	if err != nil {
 		s.Bye(byeCode(err), err.Error(), retryHint)

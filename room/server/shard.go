@@ -1,0 +1,484 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room/cluster"
+)
+
+// shard is a server's part in a cluster: the cluster.Host that has the rooms. It is
+// nil in a server of its own, whose directory then decides alone.
+type shard struct {
+	srv      *Server
+	c        atomic.Pointer[cluster.Cluster]
+	embedded *cluster.Embedded
+
+	mu       sync.Mutex
+	waiting  map[string][]func(error) // who waits for a room to start here
+	prepared map[string]*hosted       // loaded, and not yet ours
+	loads    map[string]int           // begun or cancelled
+	saved    map[string]saved
+}
+
+// saved is what was last kept of a room.
+type saved struct {
+	term uint64
+	tick uint32
+}
+
+// ClusterConfig says how a server is part of a cluster.
+type ClusterConfig struct {
+	// Node is this node's name, unique in the cluster.
+	Node string
+	// NATS is the addresses of the servers of a NATS cluster with JetStream,
+	// separated by commas; empty for one in this process, which keeps its streams
+	// in Data.
+	NATS string
+	// Credentials is a file as nats.UserCredentials takes it; empty for none.
+	Credentials string
+	// Data is a folder for the embedded NATS.
+	Data string
+	// Advertise is the URL under which clients find this node, as
+	// "wss://node1.example/v1/ws"; empty for its listening address.
+	Advertise string
+	// Replicas is how many NATS servers keep the state, default 1.
+	Replicas int
+	// Lease is how long a silent node keeps its rooms, default 3 s.
+	Lease time.Duration
+	// Checkpoint is the time between two states kept of a room, default 2 s: what is
+	// lost with a node.
+	Checkpoint time.Duration
+}
+
+// begin makes the server, which listens already, a part of its cluster until ctx
+// ends.
+func (h *shard) begin(ctx context.Context) error {
+	cfg := h.srv.cfg.Cluster
+	setDefault(&cfg.Checkpoint, 2*time.Second)
+	setDefault(&cfg.Advertise, "ws://"+h.srv.addr.String()+socketPath)
+	if cfg.NATS == "" {
+		e, err := cluster.StartEmbedded("roomd-"+cfg.Node, filepath.Join(cfg.Data, "nats"))
+		if err != nil {
+			return err
+		}
+		h.embedded = e
+	}
+	join, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	if err := h.join(join); err != nil {
+		h.close()
+		return err
+	}
+	go h.keep(ctx)
+	return nil
+}
+
+func (h *shard) join(ctx context.Context) error {
+	cfg := h.srv.cfg.Cluster
+	o := cluster.Options{
+		Name: cfg.Node, Host: h, Servers: cfg.NATS, Credentials: cfg.Credentials, Embedded: h.embedded,
+		Replicas: cfg.Replicas, Lease: cfg.Lease, Log: h.srv.cfg.Log,
+	}
+	c, err := cluster.Join(ctx, o)
+	if err != nil {
+		return err
+	}
+	h.c.Store(c)
+	return nil
+}
+
+// valid reports whether rooms may tick now.
+func (h *shard) valid() bool {
+	c := h.c.Load()
+	return c != nil && c.Valid()
+}
+
+// tell hands an event to the cluster, if the server is in one now.
+func (h *shard) tell(ev cluster.Event) {
+	if c := h.c.Load(); c != nil {
+		c.Tell(ev)
+	}
+}
+
+// About implements cluster.Host.
+func (h *shard) About() cluster.About {
+	a := cluster.About{Name: h.srv.cfg.Cluster.Node, URL: h.srv.cfg.Cluster.Advertise, Drain: h.srv.dir.isDraining()}
+	for _, i := range h.srv.Rooms() {
+		a.Rooms++
+		a.Players += i.Players
+	}
+	return a
+}
+
+// Start implements cluster.Host.
+func (h *shard) Start(s cluster.Start, checkpoint []byte) {
+	h.mu.Lock()
+	made := h.prepared[s.Room]
+	delete(h.prepared, s.Room)
+	h.mu.Unlock()
+	var err error
+	switch {
+	case s.Loaded && made != nil:
+	case s.Loaded:
+		err = errUnmade // cancelled meanwhile: the record names this node all the same
+	case !s.Fresh && checkpoint == nil:
+		err = errNoRoom
+		h.srv.cfg.Log.Error("a room is lost: its node died before it kept a state", "room", s.Room)
+	default:
+		made, err = h.make(s.Room, s.Kind, s.Epoch, checkpoint)
+	}
+	if err == nil {
+		made.term = s.Term
+		err = h.srv.dir.adopt(made)
+	}
+	if err != nil {
+		h.srv.cfg.Log.Error("a room cannot be started", "room", s.Room, "err", err)
+		h.tell(cluster.CloseRoom{Room: s.Room})
+	}
+	h.answer(s.Room, err)
+}
+
+// make makes a room that is not in the directory yet.
+func (h *shard) make(id, kind string, epoch uint64, checkpoint []byte) (*hosted, error) {
+	k := h.srv.kinds[kind]
+	if k == nil {
+		return nil, errNoKind
+	}
+	return h.srv.dir.make(k, id, epoch, checkpoint)
+}
+
+// answer tells those who wait for a room.
+func (h *shard) answer(room string, err error) {
+	h.mu.Lock()
+	list := h.waiting[room]
+	delete(h.waiting, room)
+	h.mu.Unlock()
+	for _, f := range list {
+		f(err)
+	}
+}
+
+// on runs f on the loop of a room here, if there is one.
+func (h *shard) on(room string, f func(r *hosted)) {
+	if r := h.srv.dir.get(room); r != nil {
+		r.loop.Post(func() {
+			if !r.room.Ended() {
+				f(r)
+			}
+			r.wake()
+		})
+	}
+}
+
+// Freeze implements cluster.Host.
+func (h *shard) Freeze(f cluster.Freeze) {
+	h.on(f.Room, func(r *hosted) {
+		if r.room.Entry() == nil {
+			return // not one tick was made: the move is given up in a while
+		}
+		r.frozen = true
+		h.tell(cluster.Frozen{
+			Room: f.Room, Try: f.Try, Tick: uint32(r.room.Entry().Tick), Hash: r.room.Hash(), State: r.room.AppendCheckpoint(nil, loop.Now()),
+		})
+	})
+}
+
+// Thaw implements cluster.Host.
+func (h *shard) Thaw(room string) { h.on(room, func(r *hosted) { r.frozen = false }) }
+
+// Drop implements cluster.Host: everybody is sent to where the room is now.
+func (h *shard) Drop(d cluster.Drop) {
+	code, text, wait := wire.ByeShutdown, "the room is being taken over", retryHint
+	if at := h.address(d.Room); at != "" {
+		code, text, wait = wire.ByeMoved, at, movedHint
+	}
+	h.on(d.Room, func(r *hosted) {
+		r.given = true
+		r.room.Stop(code, text, wait)
+	})
+}
+
+// address is where clients find a room of another node; empty if that is not known.
+func (h *shard) address(room string) string {
+	c := h.c.Load()
+	if c == nil {
+		return ""
+	}
+	p, ok := c.Find(room)
+	if !ok || p.Mine || !p.Alive || p.Node.URL == "" {
+		return ""
+	}
+	return p.Node.URL + "?room=" + url.QueryEscape(room)
+}
+
+// Load implements cluster.Host. To decode a state takes a while: not here.
+func (h *shard) Load(l cluster.Load) {
+	h.mu.Lock()
+	h.loads[l.Room]++
+	n := h.loads[l.Room]
+	h.mu.Unlock()
+	go func() {
+		made, err := h.make(l.Room, l.Kind, l.Epoch, l.State)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.loads[l.Room] != n {
+			if err == nil {
+				made.room.Stop(wire.ByeRoomGone, "", 0)
+			}
+			return
+		}
+		answer := cluster.Loaded{Room: l.Room, Term: l.Term, Tick: l.Tick}
+		if err != nil {
+			answer.Err = err.Error()
+		} else {
+			h.prepared[l.Room] = made
+			answer.Hash = made.room.Hash()
+		}
+		h.tell(answer)
+	}()
+}
+
+// Unload implements cluster.Host.
+func (h *shard) Unload(room string) {
+	h.mu.Lock()
+	h.loads[room]++
+	made := h.prepared[room]
+	delete(h.prepared, room)
+	h.mu.Unlock()
+	if made != nil {
+		made.room.Stop(wire.ByeRoomGone, "", 0)
+	}
+}
+
+// Failed implements cluster.Host.
+func (h *shard) Failed(f cluster.Failed) {
+	h.srv.cfg.Log.Debug("cluster", "room", f.Room, "why", f.Why)
+	h.answer(f.Room, errors.New(f.Why))
+}
+
+// Quit implements cluster.Host: the rooms are others' now, and the node comes back
+// under another name.
+func (h *shard) Quit() {
+	old := h.c.Swap(nil)
+	for _, r := range h.srv.dir.all() {
+		h.on(r.id, func(r *hosted) {
+			r.given = true
+			r.room.Stop(wire.ByeShutdown, "this node lost its rooms to others", retryHint)
+		})
+	}
+	go func() {
+		old.Close()
+		for !h.srv.dir.isDraining() {
+			ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
+			err := h.join(ctx)
+			cancel()
+			if err == nil {
+				return
+			}
+			h.srv.cfg.Log.Error("not in the cluster yet", "err", err)
+		}
+	}()
+}
+
+// located is where a join goes: here, to an address, or nowhere.
+type located struct {
+	room string
+	url  string
+	err  error
+}
+
+// locate finds the room for a join, or has one made, and calls found once, on any
+// goroutine.
+func (h *shard) locate(a ask, found func(located)) {
+	c := h.c.Load()
+	switch {
+	case c == nil || !c.Valid():
+		found(located{err: errStalled})
+		return
+	case a.room == "":
+		if r, err := h.srv.dir.seek(a); r != nil || err != nil {
+			if err != nil {
+				found(located{err: err})
+				return
+			}
+			found(located{room: r.id})
+			return
+		}
+		a.room = newRoomID()
+		if at := h.lightest(c); at != "" {
+			found(located{url: at + "?room=" + a.room})
+			return
+		}
+	}
+	p, ok := c.Find(a.room)
+	switch {
+	case ok && p.Kind != a.kind:
+		found(located{err: errOtherKind})
+	case ok && p.Mine && h.srv.dir.get(a.room) != nil:
+		found(located{room: a.room})
+	case ok && !p.Mine && p.Alive:
+		if at := h.address(a.room); at != "" {
+			found(located{url: at})
+			return
+		}
+		found(located{err: errUnknownNode})
+	case ok && !p.Mine:
+		found(located{err: errRescue})
+	case !ok && (a.resume || a.spectate):
+		found(located{err: errNoRoom})
+	default:
+		h.await(a.room, func(err error) {
+			if err != nil {
+				err = fmt.Errorf("%w: %v", errRescue, err) // somebody else was faster: the client asks again
+			}
+			found(located{room: a.room, err: err})
+		})
+		if !ok {
+			c.Tell(cluster.Create{Room: a.room, Kind: a.kind})
+		}
+	}
+}
+
+// lightest is the address of another node for a new room, if one of two that are
+// drawn has fewer rooms than this one ("power of two choices").
+func (h *shard) lightest(c *cluster.Cluster) string {
+	peers, own := c.Peers(), h.About()
+	best, at := own.Rooms, ""
+	for range min(2, len(peers)) {
+		if p := peers[rand.IntN(len(peers))]; p.URL != "" && !p.Drain && (p.Rooms < best || own.Drain) {
+			best, at = p.Rooms, p.URL
+		}
+	}
+	return at
+}
+
+func (h *shard) await(room string, f func(error)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waiting[room] = append(h.waiting[room], f)
+}
+
+// keep saves the rooms' states, one after the other, until ctx ends.
+func (h *shard) keep(ctx context.Context) {
+	tick := time.NewTicker(h.srv.cfg.Cluster.Checkpoint)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, r := range h.srv.dir.all() {
+			if c := h.c.Load(); c != nil && ctx.Err() == nil {
+				h.save(ctx, c, r)
+			}
+		}
+	}
+}
+
+// save keeps the state of one room, if it is another than before.
+func (h *shard) save(ctx context.Context, c *cluster.Cluster, r *hosted) {
+	type taken struct {
+		saved
+		state []byte
+	}
+	got := make(chan taken, 1)
+	if !r.loop.Post(func() {
+		t := taken{}
+		if e := r.room.Entry(); e != nil && !r.room.Ended() && !r.frozen {
+			t = taken{saved{r.term, uint32(e.Tick)}, r.room.AppendCheckpoint(nil, loop.Now())}
+		}
+		got <- t
+	}) {
+		return
+	}
+	var t taken
+	select {
+	case t = <-got:
+	case <-ctx.Done():
+		return
+	}
+	h.mu.Lock()
+	old := h.saved[r.id]
+	h.mu.Unlock()
+	if t.state == nil || t.saved == old {
+		return
+	}
+	if err := c.Save(r.id, t.term, t.state); err != nil {
+		h.srv.cfg.Log.Warn("the state of a room is not kept", "room", r.id, "err", err)
+		return
+	}
+	h.mu.Lock()
+	h.saved[r.id] = t.saved
+	h.mu.Unlock()
+	if old.term != 0 && old.term != t.term {
+		c.Forget(r.id, old.term)
+	}
+}
+
+// ended says that a room here is over, unless it is another node's.
+func (h *shard) ended(r *hosted) {
+	h.mu.Lock()
+	delete(h.saved, r.id)
+	h.mu.Unlock()
+	if !r.given {
+		h.tell(cluster.CloseRoom{Room: r.id})
+		if c := h.c.Load(); c != nil {
+			go c.Forget(r.id, r.term)
+		}
+	}
+}
+
+// leave gives the rooms to other nodes, as far as there are any and until half of
+// the time is over, and ends the lease, so that what is left is taken over at once.
+// It returns what is left.
+func (h *shard) leave(end context.Context) []*hosted {
+	ctx, cancel := context.WithTimeout(end, h.srv.cfg.ShutdownTimeout/2)
+	defer cancel()
+	c := h.c.Load()
+	if c == nil {
+		return h.srv.dir.all()
+	}
+	if peers := c.Peers(); len(peers) > 0 {
+		for i, r := range h.srv.dir.all() {
+			c.Tell(cluster.MoveRoom{Room: r.id, To: peers[i%len(peers)].SID})
+		}
+		tick := time.NewTicker(flushPoll)
+		defer tick.Stop()
+		for len(h.srv.dir.all()) > 0 && ctx.Err() == nil {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	}
+	left := h.srv.dir.all()
+	for _, r := range left {
+		h.save(end, c, r)
+		r.loop.Post(func() { r.given = true })
+	}
+	resign, cancel := context.WithTimeout(end, h.srv.cfg.ShutdownTimeout/4)
+	defer cancel()
+	c.Resign(resign)
+	return left
+}
+
+// close ends what join began.
+func (h *shard) close() {
+	if c := h.c.Swap(nil); c != nil {
+		c.Close()
+	}
+	if h.embedded != nil {
+		h.embedded.Stop()
+	}
+}
