@@ -28,8 +28,8 @@ test: test-go test-js test-browser
 # allocations, of real processes and of thousands of schedules or clusters run a
 # second time without it.
 test-go:
-	go test -race -timeout 8m $(PACKAGES)
-	go test -timeout 5m -run 'Alloc|Watchdog|Connections|Load|Schedule|Guards|Cluster|Outage' $(PACKAGES)
+	go test -race -timeout 15m $(PACKAGES)
+	go test -timeout 15m -run 'Alloc|Watchdog|Connections|Load|Schedule|Guards|Cluster|Outage' $(PACKAGES)
 
 test-js: ; @.ci/js test
 test-browser: ; @.ci/browser

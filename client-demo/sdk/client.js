@@ -336,8 +336,9 @@ export class Room {
       this.forget();
     }
     // Full jitter: clients that lost the same server must not return at once.
-    const most = Math.min(BACKOFF_FIRST_MS * 2 ** this.attempt++, BACKOFF_MAX_MS);
-    if (this.attempt > 2) this.moved.url = ''; // gone from there too
+    let most = Math.min(BACKOFF_FIRST_MS * 2 ** this.attempt++, BACKOFF_MAX_MS);
+    if (v.retryMs > 0) most = Math.min(most, v.retryMs / 2); // the server knows better
+    if (this.attempt > 1) this.moved.url = ''; // gone from there too
     const wait = (v.action === 'anew' || this.moved.hops > 0) && this.attempt === 1 ? 0 : v.retryMs + most * this.env.random();
     this.turn('reconnecting', v.text);
     this.timers.retry = this.env.after(() => this.open(), wait);

@@ -202,3 +202,30 @@ test('what a forgotten socket says is not heard', () => {
   onclose({ code: 4005 });
   assert.notEqual(room.status, 'closed');
 });
+
+test('a room that moved is followed at once, with token and cursor, and not for ever', () => {
+  const { w, room } = playing();
+  const send = (/** @type {string} */ to) => {
+    w.receive(encode([11, 18, to, 100]));
+    w.socket.onclose({ code: 4018 });
+    w.pass(0);
+  };
+  send('wss://two.example/v1/ws?room=duel');
+  assert.equal(w.socket.url, 'wss://two.example/v1/ws');
+  w.socket.onopen();
+  assert.deepEqual(w.hello(), ['r.1.secret', 5, 101]);
+  w.receive(welcome({ resumed: true, tick: 130, schema: null }));
+  assert.deepEqual([room.status, room.anew], ['playing', 0]);
+  send('javascript:alert(1)');
+  w.pass(BACKOFF_MAX_MS);
+  assert.match(w.socket.url, /^wss?:/);
+  w.socket.onclose({ code: 1006 }); // nobody is there
+  w.pass(BACKOFF_MAX_MS);
+  assert.equal(w.socket.url, 'ws://x/v1/ws');
+  let hops = 0;
+  for (; w.socket.onmessage && hops < 20; hops++) {
+    w.socket.onopen();
+    send(`ws://${hops}.example/v1/ws?room=duel`);
+  }
+  assert.ok(hops >= 5 && hops < 20, `${hops} hops without a wait`);
+});

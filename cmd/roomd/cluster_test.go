@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -32,7 +33,16 @@ type node struct {
 	name string
 	cmd  *exec.Cmd
 	addr string
+	nats string
 	done chan struct{}
+}
+
+// verb runs one of the operator's verbs and returns what it says.
+func (n *node) verb(args ...string) string {
+	n.t.Helper()
+	out, err := exec.Command(n.cmd.Path, append(args, "--nats", n.nats)...).CombinedOutput()
+	n.t.Logf("roomd %s: %v\n%s", strings.Join(args, " "), err, out)
+	return string(out)
 }
 
 // startCluster starts a NATS and nodes of the binary on it.
@@ -66,6 +76,7 @@ func startNode(t *testing.T, bin, nats, name string) *node {
 	n.cmd = exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--nats", nats, "--node", name, "--lease", "1s",
 		"--checkpoint", "200ms", "--grace", "20s", "--log-level", "WARN")
 	n.cmd.Stderr = os.Stderr
+	n.nats = nats
 	out, err := n.cmd.StdoutPipe()
 	if err == nil {
 		err = n.cmd.Start()
@@ -237,7 +248,28 @@ func TestClusterOfThree(t *testing.T) {
 	epoch, _ := ann.now()
 
 	owner := ownerOf(t, nodes, "duel")
+	to := nodes[0]
+	if to == owner {
+		to = nodes[1]
+	}
+	if out := owner.verb("rooms", "move", "duel", to.name); !strings.Contains(out, "room duel is at "+to.name) {
+		t.Errorf("the move says %q", out)
+	}
+	ann.goesOn(10)
+	if out := owner.verb("rooms", "show", "duel"); !strings.Contains(out, to.name) {
+		t.Errorf("the room is shown as %q", out)
+	}
+	if out := owner.verb("nodes"); strings.Count(out, " up ") != 3 {
+		t.Errorf("the nodes are shown as %q", out)
+	}
+	if out := owner.verb("rooms", "move", "duel", "nowhere"); !strings.Contains(out, `no node "nowhere" is alive`) {
+		t.Errorf("a wrong move says %q", out)
+	}
+	owner = to
+	begin := time.Now()
 	owner.cmd.Process.Signal(syscall.SIGTERM)
+	ann.goesOn(3)
+	t.Logf("goes on %v after the signal", time.Since(begin).Round(time.Millisecond))
 	<-owner.done
 	ann.goesOn(30)
 	bob.goesOn(30)
@@ -273,11 +305,14 @@ func ownerOf(t *testing.T, nodes []*node, room string) (owner *node) {
 			if err != nil {
 				continue
 			}
-			b, _ := io.ReadAll(resp.Body)
+			var list struct{ Rooms []struct{ ID, Node string } }
+			err = json.NewDecoder(resp.Body).Decode(&list)
 			resp.Body.Close()
-			if strings.Contains(string(b), `"id":"`+room+`"`) {
-				owner = n
-				return true
+			for _, r := range list.Rooms {
+				if err == nil && r.ID == room && r.Node == "" { // its own
+					owner = n
+					return true
+				}
 			}
 		}
 		return false

@@ -379,10 +379,14 @@ func (c *Client) reconnect(why error, failures *int) (*conn, error) {
 		if action == wire.Anew {
 			c.View((*Core).Forget)
 		}
-		if wait += backoff(*failures); moved {
+		jitter := backoff(*failures)
+		if wait > 0 {
+			jitter = min(jitter, rand.N(wait/2+1)) // the server knows better
+		}
+		if wait += jitter; moved {
 			wait, moved = 0, false
 		}
-		if *failures > 1 {
+		if *failures > 0 {
 			c.goTo(c.home) // where the room was last is nobody
 		}
 		timer := time.NewTimer(wait)

@@ -27,6 +27,10 @@ type Host interface {
 	Unload(room string)
 	// Failed says that what was asked for will not be.
 	Failed(f Failed)
+	// End ends a room, and Drain gives all to other nodes and takes no new ones, as
+	// an operator wants. They may be called on any goroutine.
+	End(room string)
+	Drain()
 	// Quit says that this node's rooms are not its own any more.
 	Quit()
 	// About is what other nodes are told of this one.
@@ -70,6 +74,8 @@ type Cluster struct {
 	node  *Node
 	queue []Event
 	ring  chan struct{} // there is something in the queue
+	// orders are those who wait for the end of a move, by room.
+	orders map[string][]func(why string)
 }
 
 // Stats are counters, to be read with Load.
@@ -95,16 +101,18 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	setDefault(&o.Replicas, 1)
 	var nonce [6]byte
 	rand.Read(nonce[:]) // never fails, see crypto/rand
-	c := &Cluster{opts: o, sid: SID(o.Name + "-" + hex.EncodeToString(nonce[:])), done: make(chan struct{}), ring: make(chan struct{}, 1)}
+	c := &Cluster{opts: o, sid: SID(o.Name + "-" + hex.EncodeToString(nonce[:])), done: make(chan struct{}), ring: make(chan struct{}, 1), orders: map[string][]func(string){}}
 	c.log = o.Log.With("node", c.sid)
 	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
 	c.node = NewNode(Config{SID: c.sid, Lease: o.Lease}, o.Host.About())
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	if _, err := c.nc.Subscribe(c.subject(c.sid), c.receive); err != nil {
-		c.nc.Close()
-		return nil, fmt.Errorf("cluster: %w", err)
+	for subject, take := range map[string]nats.MsgHandler{c.subject(c.sid): c.receive, orderSubject(c.sid): c.obey} {
+		if _, err := c.nc.Subscribe(subject, take); err != nil {
+			c.nc.Close()
+			return nil, fmt.Errorf("cluster: %w", err)
+		}
 	}
 	go c.run()
 	go c.watch()
@@ -250,12 +258,14 @@ func (c *Cluster) perform(e Effect) {
 		h.Thaw(e.Room)
 	case Drop:
 		h.Drop(e)
+		c.decided(e.Room, "")
 	case Load:
 		h.Load(e)
 	case Unload:
 		h.Unload(e.Room)
 	case Failed:
 		h.Failed(e)
+		c.decided(e.Room, e.Why)
 	case Quit:
 		c.log.Error("this node's lease was killed: its rooms are others' now", "by", e.By)
 		h.Quit()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 const patience = 30 * time.Second
@@ -21,6 +23,9 @@ type fakeHost struct {
 	loaded map[string]string
 	failed []Failed
 	quit   bool
+
+	name    string
+	drained bool
 }
 
 func (h *fakeHost) lock() func() {
@@ -75,7 +80,14 @@ func (h *fakeHost) Quit() {
 	h.rooms = map[string]Start{}
 }
 
-func (h *fakeHost) About() About { return About{Name: "fake"} }
+func (h *fakeHost) End(room string) { h.c.Tell(CloseRoom{room}) }
+
+func (h *fakeHost) Drain() {
+	defer h.lock()()
+	h.drained = true
+}
+
+func (h *fakeHost) About() About { return About{Name: h.name} }
 
 // runs is what the host runs of a room.
 func (h *fakeHost) runs(room string) (s Start, state string, ok bool) {
@@ -99,9 +111,28 @@ func startNodes(t *testing.T, n int, lease time.Duration) []*fakeHost {
 	return list
 }
 
+// admin is an operator of the cluster of a node.
+func admin(t *testing.T, e *Embedded) *Admin {
+	t.Helper()
+	nc, err := nats.Connect("", nats.InProcessServer(e.s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(t.Context(), stateBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Admin{nc, &store{js: js, state: kv}}
+}
+
 func startNode(t *testing.T, e *Embedded, name string, lease time.Duration) *fakeHost {
 	t.Helper()
-	h := &fakeHost{rooms: map[string]Start{}, states: map[string]string{}, loaded: map[string]string{}}
+	h := &fakeHost{name: name, rooms: map[string]Start{}, states: map[string]string{}, loaded: map[string]string{}}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	defer h.lock()()
@@ -184,6 +215,45 @@ func TestRoomsOnRealNATS(t *testing.T) {
 	eventually(t, "it is over", func() bool { _, ok := last.c.Find("lobby"); return !ok })
 	last.c.Tell(Create{"lobby", "game"})
 	eventually(t, "it is made anew", func() bool { n, _, ok := last.runs("lobby"); return ok && n.Fresh && n.Epoch > s.Epoch })
+}
+
+func TestOperatorsOrders(t *testing.T) {
+	nodes := startNodes(t, 2, time.Second)
+	a, b := nodes[0], nodes[1]
+	op := admin(t, a.c.opts.Embedded)
+	eventually(t, "they know each other", func() bool { return len(a.c.Peers()) == 1 && len(b.c.Peers()) == 1 })
+	a.c.Tell(Create{"lobby", "game"})
+	eventually(t, "the room runs", func() bool { _, _, ok := a.runs("lobby"); return ok })
+	where := func() string {
+		list, rooms, err := op.State(t.Context())
+		if err != nil || len(list) != 2 || len(rooms) != 1 {
+			t.Fatalf("%v %v %v", list, rooms, err)
+		}
+		return rooms[0].Node
+	}
+	if at := where(); at != "a" {
+		t.Errorf("the room is at %q", at)
+	}
+	if err := op.Move(t.Context(), "lobby", "b"); err != nil || where() != "b" {
+		t.Errorf("%v, the room is at %q", err, where())
+	}
+	for want, err := range map[string]error{
+		"no room":       op.Move(t.Context(), "none", "b"),
+		"no node":       op.Move(t.Context(), "lobby", "c"),
+		"no such node":  op.Move(t.Context(), "lobby", "b"), // where it is
+		"no node \"c\"": op.Drain(t.Context(), "c"),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+	if err := op.Drain(t.Context(), "b"); err != nil || !b.drained {
+		t.Errorf("%v, drained %t", err, b.drained)
+	}
+	if err := op.CloseRoom(t.Context(), "lobby"); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the room is over", func() bool { _, ok := a.c.Find("lobby"); return !ok })
 }
 
 // A lease that somebody killed is dead for its owner too, as soon as it renews.

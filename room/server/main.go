@@ -58,6 +58,9 @@ type output struct{ out, err io.Writer }
 
 type commands struct {
 	Serve serveCmd `cmd:"" default:"withargs" help:"Serve rooms until interrupted (the default)."`
+	Nodes nodesCmd `cmd:"" help:"List the nodes of a cluster."`
+	Rooms roomsCmd `cmd:"" help:"List, move and close the rooms of a cluster."`
+	Drain drainCmd `cmd:"" help:"Have a node of a cluster give its rooms away."`
 }
 
 type serveCmd struct {

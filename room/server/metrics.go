@@ -92,6 +92,30 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	loopMetrics(m, &sum.loop)
 	c.sockets(m)
 	c.links(m)
+	c.cluster(m)
+}
+
+// cluster exports what a node counts.
+func (c *collector) cluster(m emitter) {
+	if c.srv.shard == nil {
+		return
+	}
+	valid := 0.0
+	if c.srv.shard.valid() {
+		valid = 1
+	}
+	m.gauge("cluster_lease_valid", "1 while this node's rooms may tick.", valid)
+	n := c.srv.shard.c.Load()
+	if n == nil {
+		return
+	}
+	s := n.Stats()
+	m.gauge("cluster_peers", "Other nodes that live.", float64(len(n.Peers())))
+	m.counter("cluster_renewals_total", "Renewals of the lease begun.", s.Renewals.Load())
+	m.counter("cluster_unknown_total", "Compare-and-sets that the store did not answer in time.", s.Unknown.Load())
+	m.counter("cluster_strangers_total", "Messages that no node of this version sent.", s.Strangers.Load())
+	m.counter("cluster_rooms_rescued_total", "Rooms taken from dead nodes.", s.Rescued.Load())
+	m.counter("cluster_rooms_moved_total", "Rooms taken over from living nodes.", s.Moved.Load())
 }
 
 // emitter writes metrics without a description kept for each.

@@ -128,6 +128,12 @@ func (s *Server) watch(serve func(http.ResponseWriter, *http.Request, *hosted, s
 			w.Header().Set(f[0], f[1])
 		}
 		h := s.dir.watched(r.PathValue("id"))
+		if h == nil && s.shard != nil {
+			if at := s.shard.page(r); at != "" {
+				http.Redirect(w, r, at, http.StatusTemporaryRedirect)
+				return
+			}
+		}
 		if h == nil {
 			fail(w, http.StatusNotFound, "unknown_room", "no room of this name is here")
 			return

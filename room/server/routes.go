@@ -52,6 +52,7 @@ type roomJSON struct {
 	Players    int               `json:"players"`
 	MaxPlayers int               `json:"max_players"`
 	Spectators int               `json:"spectators"`
+	Node       string            `json:"node,omitempty"` // another one of the cluster, which knows more
 	Summary    map[string]string `json:"summary,omitempty"`
 }
 
@@ -64,8 +65,11 @@ func (s *Server) listRooms() http.Handler {
 				if s.kinds[i.Kind].Options().SpectateDelay > 0 {
 					i.Summary = nil // it speaks of now
 				}
-				list = append(list, roomJSON{i.ID, i.Kind, i.Players, i.MaxPlayers, i.Spectators, i.Summary})
+				list = append(list, roomJSON{ID: i.ID, Kind: i.Kind, Players: i.Players, MaxPlayers: i.MaxPlayers, Spectators: i.Spectators, Summary: i.Summary})
 			}
+		}
+		if s.shard != nil {
+			list = append(list, s.shard.elsewhere(kind)...)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
@@ -81,7 +85,7 @@ func (s *Server) healthz() http.Handler {
 // readyz tells a load balancer whether new players may be sent here.
 func (s *Server) readyz() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if s.dir.isDraining() {
+		if s.dir.isDraining() || s.shard != nil && (s.shard.draining.Load() || !s.shard.valid()) {
 			http.Error(w, "draining", http.StatusServiceUnavailable)
 			return
 		}

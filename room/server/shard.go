@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +24,7 @@ type shard struct {
 	srv      *Server
 	c        atomic.Pointer[cluster.Cluster]
 	embedded *cluster.Embedded
+	draining atomic.Bool // an operator wants the node empty
 
 	mu       sync.Mutex
 	waiting  map[string][]func(error) // who waits for a room to start here
@@ -112,7 +115,7 @@ func (h *shard) tell(ev cluster.Event) {
 
 // About implements cluster.Host.
 func (h *shard) About() cluster.About {
-	a := cluster.About{Name: h.srv.cfg.Cluster.Node, URL: h.srv.cfg.Cluster.Advertise, Drain: h.srv.dir.isDraining()}
+	a := cluster.About{Name: h.srv.cfg.Cluster.Node, URL: h.srv.cfg.Cluster.Advertise, Drain: h.draining.Load() || h.srv.dir.isDraining()}
 	for _, i := range h.srv.Rooms() {
 		a.Rooms++
 		a.Players += i.Players
@@ -221,6 +224,18 @@ func (h *shard) address(room string) string {
 	return p.Node.URL + "?room=" + url.QueryEscape(room)
 }
 
+// page is where a request about a room of another node belongs; empty if there is
+// none.
+func (h *shard) page(r *http.Request) string {
+	at, err := url.Parse(h.address(r.PathValue("id")))
+	if err != nil || at.Host == "" {
+		return ""
+	}
+	at.Scheme = strings.Replace(at.Scheme, "ws", "http", 1)
+	at.Path, at.RawQuery = r.URL.Path, r.URL.RawQuery
+	return at.String()
+}
+
 // Load implements cluster.Host. To decode a state takes a while: not here.
 func (h *shard) Load(l cluster.Load) {
 	h.mu.Lock()
@@ -264,6 +279,36 @@ func (h *shard) Unload(room string) {
 func (h *shard) Failed(f cluster.Failed) {
 	h.srv.cfg.Log.Debug("cluster", "room", f.Room, "why", f.Why)
 	h.answer(f.Room, errors.New(f.Why))
+}
+
+// End implements cluster.Host.
+func (h *shard) End(room string) {
+	h.on(room, func(r *hosted) { r.room.Stop(wire.ByeGameEnded, "closed by the operator", 0) })
+}
+
+// Drain implements cluster.Host.
+func (h *shard) Drain() {
+	h.draining.Store(true)
+	if c := h.c.Load(); c != nil {
+		h.give(c)
+	}
+}
+
+// give asks other nodes to take all rooms, by turns, and reports whether there are
+// any nodes.
+func (h *shard) give(c *cluster.Cluster) bool {
+	var to []cluster.SID
+	for _, p := range c.Peers() {
+		if !p.Drain {
+			to = append(to, p.SID)
+		}
+	}
+	for i, r := range h.srv.dir.all() {
+		if len(to) > 0 {
+			c.Tell(cluster.MoveRoom{Room: r.id, To: to[i%len(to)]})
+		}
+	}
+	return len(to) > 0
 }
 
 // Quit implements cluster.Host: the rooms are others' now, and the node comes back
@@ -347,6 +392,20 @@ func (h *shard) locate(a ask, found func(located)) {
 			c.Tell(cluster.Create{Room: a.room, Kind: a.kind})
 		}
 	}
+}
+
+// elsewhere is the rooms of other nodes that live.
+func (h *shard) elsewhere(kind string) (list []roomJSON) {
+	c := h.c.Load()
+	if c == nil {
+		return nil
+	}
+	for _, p := range c.Rooms() {
+		if !p.Mine && p.Alive && (kind == "" || kind == p.Kind) {
+			list = append(list, roomJSON{ID: p.Room, Kind: p.Kind, Node: p.Node.Name})
+		}
+	}
+	return list
 }
 
 // lightest is the address of another node for a new room, if one of two that are
@@ -449,10 +508,7 @@ func (h *shard) leave(end context.Context) []*hosted {
 	if c == nil {
 		return h.srv.dir.all()
 	}
-	if peers := c.Peers(); len(peers) > 0 {
-		for i, r := range h.srv.dir.all() {
-			c.Tell(cluster.MoveRoom{Room: r.id, To: peers[i%len(peers)].SID})
-		}
+	if h.give(c) {
 		tick := time.NewTicker(flushPoll)
 		defer tick.Stop()
 		for len(h.srv.dir.all()) > 0 && ctx.Err() == nil {
