@@ -23,6 +23,9 @@ type Config struct {
 	// ("https://game.example"), or "*" for all. A request without Origin (no
 	// browser) and one from the same host are always allowed.
 	Origins []string
+	// AllowOrigin may allow what Origins does not name; nil allows nothing. It runs on
+	// the loop and must not block.
+	AllowOrigin func(origin string) bool
 	// MaxMessage bounds one message in bytes; a claim above it ends the
 	// connection with 1009 before anything of it is buffered.
 	MaxMessage int

@@ -84,7 +84,7 @@ func precheck(cfg *Config, req *Request) *RejectError {
 	if key, n := h.field("Sec-WebSocket-Key"); n > 0 && !validKey(string(key)) {
 		return reject(RejectMalformed, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
 	}
-	if _, n := h.field("Origin"); n > 0 && !OriginAllowed(req.Header, cfg.Origins) {
+	if _, n := h.field("Origin"); n > 0 && !OriginAllowed(req.Header, cfg.Origins) && (cfg.AllowOrigin == nil || !cfg.AllowOrigin(req.Origin())) {
 		return reject(RejectOrigin, http.StatusForbidden, "origin not allowed")
 	}
 	return nil

@@ -11,4 +11,7 @@
 // A node acts for its rooms only while its lease is valid by its own clock
 // (Node.Valid). Terms rise at every change of owner; epochs change when state was
 // lost.
+//
+// Cluster is a Node on NATS: JetStream is the store, core NATS carries what nodes
+// say to each other, and a Host has the rooms. Admin is for operators.
 package cluster

@@ -35,7 +35,7 @@ func cutRoomPath(path string) (id, verb string, ok bool) {
 // route implements ws.Config.Route.
 func (s *Server) route(c *loop.Conn, req *ws.Request) bool {
 	id, verb, ok := cutRoomPath(req.Path())
-	if !ok || verb != spectateVerb && verb != pollVerb || !ws.OriginAllowed(req.Header, s.cfg.Origins) {
+	if !ok || verb != spectateVerb && verb != pollVerb || !s.originAllowed(req.Header) {
 		return false
 	}
 	h := s.dir.watched(id)
@@ -120,7 +120,7 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 func (s *Server) watch(serve func(http.ResponseWriter, *http.Request, *hosted, sse.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if !ws.OriginAllowed(fieldsOf(r), s.cfg.Origins) {
+		if !s.originAllowed(fieldsOf(r)) {
 			fail(w, http.StatusForbidden, "origin", "pages of this origin may not connect")
 			return
 		}
@@ -145,6 +145,12 @@ func (s *Server) watch(serve func(http.ResponseWriter, *http.Request, *hosted, s
 		}
 		serve(w, r, h, q)
 	})
+}
+
+// originAllowed reports whether a page may use the server: one of its own, of those
+// allowed, or of another node.
+func (s *Server) originAllowed(header func(name string) string) bool {
+	return ws.OriginAllowed(header, s.cfg.Origins) || s.shard != nil && s.shard.isNode(header("Origin"))
 }
 
 // fieldsOf gives the header fields of a request as a client sent them.

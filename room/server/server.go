@@ -71,8 +71,13 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.web = ws.NewHTTPListener(nil) // its address is the loop's, and nobody asks
 	var err error
+	var node func(origin string) bool
+	if s.shard != nil {
+		node = s.shard.isNode
+	}
 	s.ws, err = ws.NewServer(ws.Config{
-		Path: socketPath, Subprotocol: wire.Subprotocol, Origins: cfg.Origins,
+		AllowOrigin: node,
+		Path:        socketPath, Subprotocol: wire.Subprotocol, Origins: cfg.Origins,
 		MaxMessage: wire.MaxMessage,
 		Open:       s.open, Route: s.route, HTTP: s.web.Hand, Log: cfg.Log,
 	})

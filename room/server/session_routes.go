@@ -13,7 +13,6 @@ import (
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/sse"
 	"github.com/roomd/roomd/netcode/wire"
-	"github.com/roomd/roomd/netcode/ws"
 )
 
 // The routes of players whose network lets no WebSocket through (PROTOCOL.md
@@ -38,7 +37,7 @@ func (s *Server) sessionRoutes(mux *http.ServeMux) {
 func (s *Server) allowed(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if !ws.OriginAllowed(fieldsOf(r), s.cfg.Origins) {
+		if !s.originAllowed(fieldsOf(r)) {
 			fail(w, http.StatusForbidden, "origin", "pages of this origin may not connect")
 			return
 		}

@@ -408,6 +408,21 @@ func (h *shard) elsewhere(kind string) (list []roomJSON) {
 	return list
 }
 
+// isNode reports whether an origin is that of another node's pages: they follow their
+// rooms here.
+func (h *shard) isNode(origin string) bool {
+	c := h.c.Load()
+	if c == nil {
+		return false
+	}
+	for _, p := range c.Peers() {
+		if u, err := url.Parse(p.URL); err == nil && u.Host != "" && strings.Replace(u.Scheme, "ws", "http", 1)+"://"+u.Host == origin {
+			return true
+		}
+	}
+	return false
+}
+
 // lightest is the address of another node for a new room, if one of two that are
 // drawn has fewer rooms than this one ("power of two choices").
 func (h *shard) lightest(c *cluster.Cluster) string {
