@@ -52,12 +52,11 @@ const (
 )
 
 // OpenAdmin connects to the NATS of a cluster. It makes nothing there.
-func OpenAdmin(ctx context.Context, servers, credentials string) (*Admin, error) {
-	opts := []nats.Option{nats.Name("roomd operator"), nats.Timeout(openTime)}
-	if credentials != "" {
-		opts = append(opts, nats.UserCredentials(credentials))
+func OpenAdmin(ctx context.Context, r Remote) (*Admin, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
 	}
-	nc, err := nats.Connect(servers, opts...)
+	nc, err := nats.Connect(r.Servers, append(r.options(), nats.Name("roomd operator"), nats.Timeout(openTime))...)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -110,8 +109,8 @@ func (a *Admin) State(ctx context.Context) (nodes []NodeInfo, rooms []RoomInfo, 
 		}
 	}
 	for i := range rooms {
-		owner := by[rooms[i].Owner]
-		rooms[i].Node, rooms[i].Dead = owner.Name, owner.Dead
+		owner, ok := by[rooms[i].Owner] // if not, it was dead for long
+		rooms[i].Node, rooms[i].Dead = owner.Name, !ok || owner.Dead
 	}
 	for _, n := range by {
 		nodes = append(nodes, n)

@@ -2,12 +2,9 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,16 +38,13 @@ type Host interface {
 type Options struct {
 	Name string // of the node: 1 to 32 of A-Z a-z 0-9 _ -
 	Host Host
-	// Servers are the addresses of NATS, separated by commas; Embedded is one in
-	// this process instead.
-	Servers  string
+	// Remote is the NATS, or Embedded one in this process instead.
+	Remote
 	Embedded *Embedded
-	// Credentials is a file with a user's JWT and key (nats.UserCredentials); empty
-	// for none.
-	Credentials string
-	// Replicas of what the store holds; 0 is 1.
+	// Replicas of what the store holds; 0 is 1, and 3 when the embedded NATS is
+	// meshed.
 	Replicas int
-	// Lease as in Config; 0 is 3 s.
+	// Lease as in Config; 0 is 3 s, and 10 s when the embedded NATS is meshed.
 	Lease time.Duration
 	Log   *slog.Logger
 }
@@ -76,6 +70,8 @@ type Cluster struct {
 	ring  chan struct{} // there is something in the queue
 	// orders are those who wait for the end of a move, by room.
 	orders map[string][]func(why string)
+
+	transfers *transfers
 }
 
 // Stats are counters, to be read with Load.
@@ -87,72 +83,6 @@ type Stats struct {
 	Moved     atomic.Uint64 // rooms taken over from living ones
 }
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
-
-// Join connects to NATS and takes a lease. It returns when the node has one, or why
-// it cannot.
-func Join(ctx context.Context, o Options) (*Cluster, error) {
-	if !validName.MatchString(o.Name) {
-		return nil, fmt.Errorf("cluster: the node's name %q is not 1 to 32 of A-Z a-z 0-9 _ -", o.Name)
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	setDefault(&o.Replicas, 1)
-	var nonce [6]byte
-	rand.Read(nonce[:]) // never fails, see crypto/rand
-	c := &Cluster{opts: o, sid: SID(o.Name + "-" + hex.EncodeToString(nonce[:])), done: make(chan struct{}), ring: make(chan struct{}, 1), orders: map[string][]func(string){}}
-	c.log = o.Log.With("node", c.sid)
-	if err := c.connect(ctx); err != nil {
-		return nil, err
-	}
-	c.node = NewNode(Config{SID: c.sid, Lease: o.Lease}, o.Host.About())
-	c.ctx, c.stop = context.WithCancel(context.Background())
-	for subject, take := range map[string]nats.MsgHandler{c.subject(c.sid): c.receive, orderSubject(c.sid): c.obey} {
-		if _, err := c.nc.Subscribe(subject, take); err != nil {
-			c.nc.Close()
-			return nil, fmt.Errorf("cluster: %w", err)
-		}
-	}
-	go c.run()
-	go c.watch()
-	for !c.Valid() {
-		select {
-		case <-ctx.Done():
-			c.Close()
-			return nil, fmt.Errorf("cluster: no lease: %w", ctx.Err())
-		case <-time.After(joinPoll):
-		}
-	}
-	c.log.Info("in the cluster", "lease", c.node.cfg.Lease)
-	return c, nil
-}
-
-func (c *Cluster) connect(ctx context.Context) error {
-	opts := []nats.Option{
-		nats.Name("roomd " + c.opts.Name), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond),
-		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2),
-		nats.ReconnectBufSize(-1), // what was not sent in time is not sent late
-	}
-	if c.opts.Embedded != nil {
-		opts = append(opts, nats.InProcessServer(c.opts.Embedded.s))
-	}
-	if c.opts.Credentials != "" {
-		opts = append(opts, nats.UserCredentials(c.opts.Credentials))
-	}
-	var err error
-	if c.nc, err = nats.Connect(c.opts.Servers, opts...); err != nil {
-		return explain(err)
-	}
-	open, cancel := context.WithTimeout(ctx, openTime)
-	defer cancel()
-	if c.store, err = openStore(open, c.nc, c.opts.Replicas); err != nil {
-		c.nc.Close()
-		return err
-	}
-	return nil
-}
-
 // Limits of the shell.
 const (
 	// putTime is how long a compare-and-set may go unanswered.
@@ -161,9 +91,8 @@ const (
 	askAgain = 100 * time.Millisecond
 	// rewatch is how long one watch lasts: the next one tells everything anew.
 	rewatch = 10 * time.Second
-	// openTime bounds the making of the buckets, saveTime one write of a state.
+	// openTime bounds the making of the buckets.
 	openTime = 15 * time.Second
-	saveTime = 5 * time.Second
 	// joinPoll is the time between two looks whether the first lease is there.
 	joinPoll = 5 * time.Millisecond
 )
@@ -248,6 +177,14 @@ func (c *Cluster) perform(e Effect) {
 		}()
 	case Get:
 		go c.ask(e.Key)
+	case Purge:
+		go func() {
+			ctx, cancel := context.WithTimeout(c.ctx, putTime)
+			defer cancel()
+			if err := c.store.purge(ctx, e); err != nil {
+				c.log.Debug("a deletion stays", "key", e.Key.text(), "err", err)
+			}
+		}()
 	case Send:
 		c.send(e)
 	case Start:
@@ -319,7 +256,7 @@ func (c *Cluster) begin(s Start) {
 	c.stats.Rescued.Add(1)
 	go func() {
 		for c.ctx.Err() == nil {
-			ctx, cancel := context.WithTimeout(c.ctx, saveTime)
+			ctx, cancel := context.WithTimeout(c.ctx, loadTime)
 			b, err := c.store.load(ctx, s.Room, s.Term)
 			cancel()
 			if err == nil {
@@ -338,12 +275,13 @@ func (c *Cluster) begin(s Start) {
 // Save keeps the newest state of a room that this node has under a term. The caller
 // waits: it is not a loop.
 func (c *Cluster) Save(room string, term uint64, b []byte) error {
-	if int64(len(b)) > c.nc.MaxPayload() {
-		return fmt.Errorf("cluster: the state of room %s takes %d bytes, and a message of NATS %d", room, len(b), c.nc.MaxPayload())
+	if len(b) > maxState {
+		return fmt.Errorf("cluster: the state of room %s takes %d bytes, and %d is the limit", room, len(b), maxState)
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, saveTime)
+	packed, size := pack(b), c.pieceSize()
+	ctx, cancel := context.WithTimeout(c.ctx, saveTime+time.Duration(len(packed)/size)*pieceTime)
 	defer cancel()
-	return c.store.save(ctx, room, term, b)
+	return c.store.save(ctx, room, term, packed, size)
 }
 
 // Forget deletes what Save kept.
@@ -415,9 +353,7 @@ func (c *Cluster) Peers() []Peer {
 	defer c.mu.Unlock()
 	var list []Peer
 	for _, sid := range c.node.known() {
-		if p := c.node.peers[sid]; !p.lease.Dead {
-			list = append(list, Peer{sid, p.lease.About})
-		}
+		list = append(list, Peer{sid, c.node.peers[sid].lease.About})
 	}
 	return list
 }

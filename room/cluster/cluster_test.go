@@ -132,17 +132,47 @@ func admin(t *testing.T, e *Embedded) *Admin {
 
 func startNode(t *testing.T, e *Embedded, name string, lease time.Duration) *fakeHost {
 	t.Helper()
-	h := &fakeHost{name: name, rooms: map[string]Start{}, states: map[string]string{}, loaded: map[string]string{}}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	defer h.lock()()
-	c, err := Join(ctx, Options{Name: name, Host: h, Embedded: e, Lease: lease})
+	h, err := joinNode(t, Options{Name: name, Embedded: e, Lease: lease})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h
+}
+
+// joinNode starts a node with a host of its own.
+func joinNode(t *testing.T, o Options) (*fakeHost, error) {
+	t.Helper()
+	h := &fakeHost{name: o.Name, rooms: map[string]Start{}, states: map[string]string{}, loaded: map[string]string{}}
+	o.Host = h
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	defer h.lock()()
+	c, err := Join(ctx, o)
+	if err != nil {
+		return nil, err
+	}
 	h.c = c
 	t.Cleanup(c.Close)
-	return h
+	return h, nil
+}
+
+// startNATS starts a server that listens.
+func startNATS(t *testing.T, o natsserver.Options) *natsserver.Server {
+	t.Helper()
+	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", natsserver.RANDOM_PORT, true, true
+	if o.JetStream {
+		o.StoreDir = t.TempDir()
+	}
+	s, err := natsserver.NewServer(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("the NATS does not start")
+	}
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -280,32 +310,28 @@ func TestKilledNodeQuits(t *testing.T) {
 
 func TestStrangersAreCounted(t *testing.T) {
 	a := startNodes(t, 1, time.Second)[0]
-	for _, b := range []string{"", "\x01", "\x02\x01\x00\x00\x00\x00{}", "\x01\x09\x02\x00\x00\x00{}", "\x01\x01\xff\xff\xff\xff", "\x01\x02\x03\x00\x00\x00nil"} {
+	strangers := []string{
+		"", "\x01", "\x01\x02\x02\x00\x00\x00{}", "\x02\x09\x02\x00\x00\x00{}", "\x02\x01\xff\xff\xff\xff", "\x02\x02\x03\x00\x00\x00nil",
+		"\x02\x01\x02\x00\x00\x00{}\xff\xff\xff\xff\x0f", "\x02\x05\x02\x00\x00\x00{}piece",
+	}
+	for _, b := range strangers {
 		a.c.nc.Publish(a.c.subject(a.c.SID()), []byte(b))
 	}
-	eventually(t, "all are counted", func() bool { return a.c.Stats().Strangers.Load() == 6 })
+	eventually(t, "all are counted", func() bool { return a.c.Stats().Strangers.Load() == uint64(len(strangers)) })
 	if !a.c.Valid() {
 		t.Error("they disturbed the node")
 	}
 }
 
 func TestJoinSaysWhatIsWrong(t *testing.T) {
-	plain, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true, Username: "ann", Password: "secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go plain.Start()
-	if !plain.ReadyForConnections(patience) {
-		t.Fatal("the plain NATS does not start")
-	}
-	t.Cleanup(plain.Shutdown)
+	plain := startNATS(t, natsserver.Options{Username: "ann", Password: "secret"})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for want, o := range map[string]Options{
 		"the node's name":          {Name: "no spaces"},
-		"no servers available":     {Name: "a", Servers: "nats://127.0.0.1:1"},
-		"does not accept these":    {Name: "a", Servers: "nats://ann:wrong@" + plain.Addr().String()},
-		"this NATS has no JetStre": {Name: "a", Servers: "nats://ann:secret@" + plain.Addr().String()},
+		"no servers available":     {Name: "a", Remote: Remote{Servers: "nats://127.0.0.1:1"}},
+		"does not accept these":    {Name: "a", Remote: Remote{Servers: "nats://ann:wrong@" + plain.Addr().String()}},
+		"this NATS has no JetStre": {Name: "a", Remote: Remote{Servers: "nats://ann:secret@" + plain.Addr().String()}},
 	} {
 		o.Host = &fakeHost{}
 		if _, err := Join(ctx, o); err == nil || !strings.Contains(err.Error(), want) {

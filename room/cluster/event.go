@@ -25,7 +25,8 @@ type Answer struct {
 }
 
 // SeenLease and SeenRoom tell what the store holds, or held a while ago: by a watch
-// or as the answer to a Get. Revision 0 says that the key is gone.
+// or as the answer to a Get. Revision 0 says that the key is not there; a lease that
+// was deleted is dead.
 type SeenLease struct {
 	SID   SID
 	Rev   Rev

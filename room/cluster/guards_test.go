@@ -21,6 +21,8 @@ var guards = []struct{ name, file, line, without, test string }{
 	{"epoch", "rooms.go", "rec := Record{Kind: e.rec.Kind, Owner: n.cfg.SID, Term:", "rec := Record{Kind: e.rec.Kind, Owner: n.cfg.SID, Epoch: e.rec.EpochAt(e.rev), Term:", anyCluster},
 	{"number of a freeze", "rooms.go", "|| e.try != m.Try {", "{", anyCluster},
 	{"undecided", "rooms.go", "			n.hand(m.Room, e)\n		case e.rec", "			n.keep(m.Room, e, \"\")\n		case e.rec", anyCluster},
+	{"record of an earlier life", "rooms.go", "case mine && e.rev > e.above:", "case mine:", anyCluster},
+	{"purged", "rooms.go", "	if e.gone {", "	if false {", anyCluster},
 	{"old news", "rooms.go", "	if m.Rev < e.rev {", "	if m.Rev == 0 {", anyCluster},
 }
 

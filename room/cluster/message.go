@@ -10,74 +10,73 @@ import (
 )
 
 // A message between nodes is: version (1), kind (1), the length of the head (4,
-// little endian), the head as JSON, and the state of a room to the end.
-const messageVersion = 1
+// little endian), the head as JSON, and the packed state of a room, or a piece of it,
+// to the end.
+const messageVersion = 2
 
 const (
 	kindOffer = iota + 1
 	kindReady
 	kindRefused
 	kindYours
+	kindPiece
 )
 
 var errStranger = errors.New("cluster: not a message of this version")
 
 func (c *Cluster) subject(to SID) string { return subjectPrefix + "n." + string(to) }
 
-// send brings a message to another node, if it is there and it fits.
+// send brings a message to another node, if it is there.
 func (c *Cluster) send(s Send) {
-	b := encode(s.Body)
-	if int64(len(b)) > c.nc.MaxPayload() {
-		if o, ok := s.Body.(Offer); ok {
-			why := fmt.Sprintf("its state takes %d bytes, and a message of NATS %d", len(b), c.nc.MaxPayload())
-			c.Tell(Refused{From: s.To, Room: o.Room, Term: o.Record.Term, Why: why})
-		}
-		return
-	}
-	if err := c.nc.Publish(c.subject(s.To), b); err != nil {
-		c.log.Debug("a message is lost", "to", s.To, "err", err)
+	switch m := s.Body.(type) {
+	case Offer:
+		c.sendOffer(s.To, m)
+	case Ready:
+		c.publish(s.To, message(kindReady, m, nil))
+	case Refused:
+		c.publish(s.To, message(kindRefused, m, nil))
+	case Yours:
+		c.publish(s.To, message(kindYours, m, nil))
+	default:
+		panic(fmt.Sprintf("cluster: %T is no message", s.Body))
 	}
 }
 
-func encode(body any) []byte {
-	var kind byte
-	var state []byte
-	switch m := body.(type) {
-	case Offer:
-		kind, state = kindOffer, m.State
-		m.State = nil
-		body = m
-	case Ready:
-		kind = kindReady
-	case Refused:
-		kind = kindRefused
-	case Yours:
-		kind = kindYours
-	default:
-		panic(fmt.Sprintf("cluster: %T is no message", body))
+func (c *Cluster) publish(to SID, b []byte) {
+	if err := c.nc.Publish(c.subject(to), b); err != nil {
+		c.log.Debug("a message is lost", "to", to, "err", err)
 	}
-	head, err := json.Marshal(body)
+}
+
+func message(kind byte, head any, state []byte) []byte {
+	text, err := json.Marshal(head)
 	if err != nil {
 		panic(err) // numbers and names: cannot be
 	}
-	b := binary.LittleEndian.AppendUint32([]byte{messageVersion, kind}, uint32(len(head)))
-	return append(append(b, head...), state...)
+	b := binary.LittleEndian.AppendUint32([]byte{messageVersion, kind}, uint32(len(text)))
+	return append(append(b, text...), state...)
 }
 
-func decode(b []byte) (Event, error) {
+// split takes a message apart.
+func split(b []byte) (kind byte, head, state []byte, err error) {
 	const fixed = 6
 	if len(b) < fixed || b[0] != messageVersion {
-		return nil, errStranger
+		return 0, nil, nil, errStranger
 	}
-	n := int(binary.LittleEndian.Uint32(b[2:]))
-	if n > len(b)-fixed {
-		return nil, errStranger
+	n := binary.LittleEndian.Uint32(b[2:])
+	if uint64(n) > uint64(len(b)-fixed) {
+		return 0, nil, nil, errStranger
 	}
-	head, state := b[fixed:fixed+n], b[fixed+n:]
-	switch b[1] {
+	return b[1], b[fixed : fixed+n], b[fixed+n:], nil
+}
+
+func decode(kind byte, head, state []byte) (Event, error) {
+	switch kind {
 	case kindOffer:
 		m, err := unmarshal[Offer](head)
-		m.State = state
+		if err == nil {
+			m.State, err = unpack(state)
+		}
 		return m, err
 	case kindReady:
 		return unmarshal[Ready](head)
@@ -98,11 +97,21 @@ func unmarshal[T any](b []byte) (m T, err error) {
 
 // receive implements nats.MsgHandler.
 func (c *Cluster) receive(m *nats.Msg) {
-	ev, err := decode(m.Data)
+	kind, head, state, err := split(m.Data)
+	var ev Event
+	switch {
+	case err != nil:
+	case kind == kindPiece:
+		err = c.receivePiece(m, head, state)
+	default:
+		ev, err = decode(kind, head, state)
+	}
 	if err != nil {
 		c.stats.Strangers.Add(1)
 		c.log.Warn("a message that no node of this version sent", "subject", m.Subject, "bytes", len(m.Data))
 		return
 	}
-	c.Tell(ev)
+	if ev != nil {
+		c.Tell(ev)
+	}
 }

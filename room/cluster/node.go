@@ -29,6 +29,8 @@ type Node struct {
 	orphans map[string]*entry
 	timed   map[string]*entry // rooms that may have a deadline
 	tries   uint64            // moves begun
+	swept   time.Duration     // when the next look for garbage is due
+	top     Rev               // the highest that was seen of any key
 }
 
 // putting is a Put under way, and what is to be done when it ends.
@@ -47,6 +49,9 @@ type peer struct {
 type entry struct {
 	rev Rev
 	rec Record
+	// gone says that the key was not there when it was last read.
+	gone bool
+	idle time.Duration // since when nobody known has the room; 0: somebody has
 	part
 }
 
@@ -74,11 +79,13 @@ func (n *Node) Step(now time.Duration, ev Event) []Effect {
 	}
 	switch e := ev.(type) {
 	case Answer:
+		n.top = max(n.top, e.Rev)
 		if p := n.puts[e.Key]; p != nil {
 			delete(n.puts, e.Key)
 			p.then(e)
 		}
 	case SeenLease:
+		n.top = max(n.top, e.Rev)
 		n.seeLease(e)
 	case SeenRoom:
 		n.seeRoom(e)
@@ -89,6 +96,7 @@ func (n *Node) Step(now time.Duration, ev Event) []Effect {
 		n.renew()
 		n.rescue()
 		n.patrol()
+		n.sweep()
 	}
 	return n.out
 }
@@ -155,7 +163,9 @@ func (n *Node) seeLease(e SeenLease) {
 	p := n.peers[e.SID]
 	switch {
 	case e.Rev == 0:
-		delete(n.peers, e.SID)
+		if p != nil && !p.lease.Dead {
+			delete(n.peers, e.SID)
+		}
 		return
 	case p == nil:
 		p = &peer{}
@@ -189,7 +199,7 @@ func (n *Node) rescue() {
 	wait := n.cfg.Lease + n.cfg.Lease*drift/100 + n.cfg.Gap
 	for _, sid := range n.known() {
 		p := n.peers[sid]
-		if p.lease.Dead || n.sent-max(p.seen, n.steady) <= wait {
+		if n.sent-max(p.seen, n.steady) <= wait {
 			continue
 		}
 		killed := p.lease
@@ -201,17 +211,19 @@ func (n *Node) rescue() {
 				n.do(Get{key})
 				return
 			}
-			p.rev, p.lease = a.Rev, killed
+			p.rev, p.lease, p.seen = a.Rev, killed, n.now
 			n.orphaned(sid)
 		})
 	}
 }
 
-// known is the other nodes, in an order that does not change.
+// known is the other nodes that are not dead, in an order that does not change.
 func (n *Node) known() []SID {
 	list := make([]SID, 0, len(n.peers))
-	for sid := range n.peers {
-		list = append(list, sid)
+	for sid, p := range n.peers {
+		if !p.lease.Dead {
+			list = append(list, sid)
+		}
 	}
 	slices.SortFunc(list, func(a, b SID) int { return cmp.Compare(a, b) })
 	return list

@@ -64,6 +64,8 @@ type Config struct {
 	Gap time.Duration
 	// Patience is how long a move waits for the other node; 0 is 2 s.
 	Patience time.Duration
+	// Forget is how long what is dead or over is kept; 0 is an hour.
+	Forget time.Duration
 }
 
 // drift is by how much clocks may run apart, in a hundredth.
@@ -74,6 +76,7 @@ func (c *Config) validate() {
 	setDefault(&c.Renew, c.Lease/6)
 	setDefault(&c.Gap, 150*time.Millisecond)
 	setDefault(&c.Patience, 2*time.Second)
+	setDefault(&c.Forget, time.Hour)
 }
 
 func setDefault[T comparable](v *T, d T) {

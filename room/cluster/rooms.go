@@ -32,6 +32,7 @@ type part struct {
 	tick     uint32
 	hash     uint64
 	kind     string  // of creating
+	above    Rev     // of creating: the record's is higher, or it is an old one
 	want     *Record // of giving
 }
 
@@ -86,13 +87,17 @@ func (n *Node) create(m Create) {
 		n.do(Failed{m.Room, "there is such a room, or the node may not make one now"})
 		return
 	}
-	e.part = part{status: creating, kind: m.Kind}
+	e.part = part{status: creating, kind: m.Kind, above: n.top}
 	n.begin(m.Room, e)
 }
 
 func (n *Node) begin(room string, e *entry) {
 	rec := Record{Kind: e.kind, Owner: n.cfg.SID}
-	n.put(Put{Key: Key{Room: room}, Rev: e.rev, Record: &rec}, func(a Answer) {
+	rev := e.rev
+	if e.gone {
+		rev = 0
+	}
+	n.put(Put{Key: Key{Room: room}, Rev: rev, Record: &rec}, func(a Answer) {
 		if a.Outcome != Won {
 			n.do(Get{Key{Room: room}})
 			return
@@ -233,12 +238,14 @@ func (n *Node) ready(m Loaded) {
 // seeRoom takes in what the store says of a room. What is old is not news, but for
 // who does not know how the Put before ended: nothing has happened to the key yet.
 func (n *Node) seeRoom(m SeenRoom) {
+	n.top = max(n.top, m.Rev)
 	e := n.room(m.Room)
 	if m.Rev < e.rev {
+		n.old(m, e)
 		return
 	}
-	same := m.Rev == e.rev
-	e.rev, e.rec = m.Rev, m.Record
+	same := m.Rev == e.rev && !e.gone
+	e.rev, e.rec, e.gone = m.Rev, m.Record, false
 	mine := e.rec.Owner == n.cfg.SID
 	switch e.status {
 	case apart:
@@ -246,7 +253,7 @@ func (n *Node) seeRoom(m SeenRoom) {
 			n.claim(m.Room, e) // given, but what was loaded is gone
 		}
 	case creating:
-		n.created(m.Room, e, mine, same)
+		n.created(m.Room, e, mine)
 	case running, freezing, offered:
 		if !mine && !same {
 			n.lost(m.Room, e)
@@ -276,15 +283,18 @@ func (n *Node) seeRoom(m SeenRoom) {
 }
 
 // created ends or repeats a creation.
-func (n *Node) created(room string, e *entry, mine, same bool) {
+func (n *Node) created(room string, e *entry, mine bool) {
 	switch {
-	case mine:
+	case mine && e.rev > e.above:
 		n.run(room, e, true, false)
-	case same:
+	case e.rec.Owner == "":
 		n.begin(room, e)
 	default:
 		e.part = part{}
 		n.do(Failed{room, "there is such a room"})
+		if mine {
+			n.claim(room, e)
+		}
 	}
 }
 

@@ -33,8 +33,10 @@ type world struct {
 	queue  queue
 	order  uint64
 	faults faults
+	forget time.Duration
 
 	keys    map[Key]*value
+	killed  map[SID]bool // leases that were dead
 	rev     Rev
 	down    bool
 	nodes   []*simNode
@@ -43,6 +45,8 @@ type world struct {
 	inputs  uint32
 	rescues int // rooms that were taken from a checkpoint
 	moves   int // rooms that went on with what was loaded
+	purges  int // keys of rooms that were over for long
+	buried  int // leases that were dead for long
 }
 
 // value is a key of the store, and what it was before.
@@ -165,7 +169,7 @@ func (s *simNode) local() time.Duration {
 func (s *simNode) boot() {
 	s.start++
 	s.sid = SID(fmt.Sprintf("n%d-%d", s.number, s.start))
-	s.node = NewNode(Config{SID: s.sid}, About{})
+	s.node = NewNode(Config{SID: s.sid, Forget: s.w.forget}, About{})
 	s.rooms, s.loaded, s.loads = map[string]*instance{}, map[string]state{}, map[string]int{}
 	s.wakeAt = 0
 	s.step(Wake{})
@@ -240,6 +244,8 @@ func (s *simNode) perform(e Effect) {
 		w.put(s, e)
 	case Get:
 		w.after(w.delay(), func() { w.get(s, node, e.Key) })
+	case Purge:
+		w.after(w.delay(), func() { w.purge(s, e) })
 	case Send:
 		w.send(e)
 	case Start:

@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -30,15 +29,18 @@ type store struct {
 	state       jetstream.KeyValue
 	stream      jetstream.Stream
 	checkpoints jetstream.KeyValue
+	states      jetstream.Stream // of the checkpoints
+	kept        keeper
+	log         *slog.Logger
 }
 
 // openStore makes the buckets where they are missing.
-func openStore(ctx context.Context, nc *nats.Conn, replicas int) (*store, error) {
+func openStore(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*store, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
 	}
-	s := &store{js: js}
+	s := &store{js: js, kept: keeper{rooms: map[string]*kept{}}, log: log}
 	s.state, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: stateBucket, Description: "roomd: leases of nodes, owners of rooms", History: 1,
 		Storage: jetstream.FileStorage, Replicas: replicas,
@@ -53,8 +55,13 @@ func openStore(ctx context.Context, nc *nats.Conn, replicas int) (*store, error)
 	if err != nil {
 		return nil, explain(err)
 	}
-	s.stream, err = js.Stream(ctx, "KV_"+stateBucket)
-	return s, explain(err)
+	if s.stream, err = js.Stream(ctx, "KV_"+stateBucket); err != nil {
+		return nil, explain(err)
+	}
+	if s.states, err = js.Stream(ctx, "KV_"+checkpointBucket); err != nil {
+		return nil, explain(err)
+	}
+	return s, nil
 }
 
 // explain names what operators get wrong.
@@ -144,7 +151,7 @@ func seen(k Key, rev Rev, b []byte) (Event, error) {
 	}
 	e := SeenLease{SID: k.SID, Rev: rev}
 	if b == nil {
-		e.Rev = 0
+		e.Lease.Dead = rev != 0 // deleted: it was dead for long, and stays so
 		return e, nil
 	}
 	return e, json.Unmarshal(b, &e.Lease)
@@ -184,41 +191,33 @@ func (s *store) watch(ctx context.Context, tell func(Event)) error {
 	}
 }
 
-// checkpointKey names a room's state under a term. Owners write under their own: one
-// that was replaced and does not know it yet overwrites nothing.
-func checkpointKey(room string, term uint64) string {
-	return room + "." + strconv.FormatUint(term, 10)
+// purge removes a deletion without a trace, unless the key has changed since.
+func (s *store) purge(ctx context.Context, p Purge) error {
+	return s.stream.Purge(ctx, jetstream.WithPurgeSubject(p.Key.subject()), jetstream.WithPurgeSequence(uint64(p.Rev)+1))
 }
 
-func (s *store) save(ctx context.Context, room string, term uint64, b []byte) error {
-	_, err := s.checkpoints.Put(ctx, checkpointKey(room, term), b)
-	return err
-}
-
-// load is the newest state of a room before a term; nil when there is none.
-func (s *store) load(ctx context.Context, room string, term uint64) ([]byte, error) {
-	for t := term; t > 0 && t+termsBack > term; {
-		t--
-		e, err := s.checkpoints.Get(ctx, checkpointKey(room, t))
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return e.Value(), nil
+// nodes is all leases, as they are or were a while ago.
+func (s *store) nodes(ctx context.Context) (list []SeenLease, err error) {
+	w, err := s.state.Watch(ctx, "node.*")
+	if err != nil {
+		return nil, err
 	}
-	return nil, nil
+	defer w.Stop()
+	for {
+		select {
+		case e, ok := <-w.Updates():
+			if !ok || e == nil { // that is all there is
+				return list, nil
+			}
+			k, ok := parseKey(e.Key())
+			if !ok || e.Operation() != jetstream.KeyValuePut {
+				continue
+			}
+			if ev, err := seen(k, Rev(e.Revision()), e.Value()); err == nil {
+				list = append(list, ev.(SeenLease))
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
-
-// forget deletes the states of a room that is over or has newer ones.
-func (s *store) forget(ctx context.Context, room string, term uint64) {
-	s.checkpoints.Purge(ctx, checkpointKey(room, term)) // else its TTL ends it
-}
-
-// checkpointTTL is how long a state is kept that nobody renews.
-const checkpointTTL = 24 * time.Hour
-
-// termsBack is over how many terms a state is looked for: owners save when they
-// begin, and only those that died before that leave none.
-const termsBack = 16

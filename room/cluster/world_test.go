@@ -86,12 +86,36 @@ func (w *world) set(p Put) Answer {
 		v.record = *p.Record
 	}
 	w.keys[p.Key] = v
+	switch sid := p.Key.SID; {
+	case sid == "":
+	case p.Lease == nil:
+		v.lease.Dead = true // as the shell reads deletions
+		w.buried++
+		fallthrough
+	case v.lease.Dead:
+		w.killed[sid] = true
+	case w.killed[sid]:
+		w.fail("the lease of %s is killed and lives", sid)
+	}
 	for _, to := range w.nodes {
 		if to.node != nil && !to.cut && !w.lost() {
 			to.see(p.Key, *v, w.delay())
 		}
 	}
 	return Answer{Key: p.Key, Outcome: Won, Rev: v.rev}
+}
+
+// purge forgets a deletion, if that is still all there is.
+func (w *world) purge(s *simNode, p Purge) {
+	v := w.keys[p.Key]
+	if w.down || s.cut || w.lost() || v == nil || v.rev != p.Rev {
+		return
+	}
+	if v.record.Owner != "" {
+		w.fail("%s purges %v, which is there", s.sid, p.Key)
+	}
+	delete(w.keys, p.Key)
+	w.purges++
 }
 
 // get reads, at times what was there before.
@@ -190,7 +214,7 @@ func (w *world) orders(until time.Duration) {
 func newWorld(t *testing.T, seed uint64, f faults) *world {
 	w := &world{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), faults: f,
-		keys: map[Key]*value{}, saved: map[string]map[uint64]state{}, shown: map[string]*shown{},
+		keys: map[Key]*value{}, killed: map[SID]bool{}, saved: map[string]map[uint64]state{}, shown: map[string]*shown{},
 	}
 	for i := range 3 {
 		s := &simNode{w: w, number: i, rate: 0.98 + 0.04*w.rng.Float64(), offset: time.Duration(w.rng.IntN(int(time.Hour)))}
@@ -198,6 +222,7 @@ func newWorld(t *testing.T, seed uint64, f faults) *world {
 		w.after(w.delay(), s.boot)
 		w.after(time.Duration(w.rng.IntN(int(100*time.Millisecond))), s.tick)
 	}
+	w.forget = time.Second + time.Duration(w.rng.IntN(int(4*time.Second)))
 	return w
 }
 
@@ -216,12 +241,28 @@ func (w *world) live() {
 		s.cut, s.paused = false, w.now
 	}
 	w.run(troubled + calm)
+	w.settled()
 	for k, v := range w.keys {
 		if k.Room == "" || v.record.Owner == "" {
 			continue
 		}
 		if last := w.shown[k.Room]; last == nil || w.now-last.at > time.Second || last.sid != v.record.Owner {
 			w.fail("%s of %s does not go on: %s", k.Room, v.record.Owner, w.tell(k.Room))
+		}
+	}
+}
+
+// settled demands that no machine waits for what will never come.
+func (w *world) settled() {
+	for _, s := range w.nodes {
+		if s.node == nil {
+			continue
+		}
+		for _, room := range names(s.node.rooms) {
+			switch s.node.rooms[room].status {
+			case creating, taking, giving:
+				w.fail("%s waits for ever: %s", room, w.tell(room))
+			}
 		}
 	}
 }
@@ -252,14 +293,15 @@ func TestAnyCluster(t *testing.T) {
 	if raceEnabled {
 		n /= 10
 	}
-	rescues, moves := 0, 0
+	rescues, moves, purges, buried := 0, 0, 0, 0
 	for seed := *firstSeed; seed < *firstSeed+uint64(n) && !t.Failed(); seed++ {
 		w := newWorld(t, seed, faults{nodes: true, store: true, net: true})
 		w.live()
 		rescues, moves = rescues+w.rescues, moves+w.moves
+		purges, buried = purges+w.purges, buried+w.buried
 	}
-	t.Logf("%d clusters: %d rooms moved, %d rescued", n, moves, rescues)
-	if n >= 100 && (rescues < n || moves < n) {
+	t.Logf("%d clusters: %d rooms moved, %d rescued, %d purged, %d leases deleted", n, moves, rescues, purges, buried)
+	if n >= 100 && (rescues < n || moves < n || purges < n/4 || buried < n) {
 		t.Error("too little happened")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/sse"
+	"github.com/roomd/roomd/room/cluster"
 )
 
 // Config is what a Server is made of. Only Kinds is required.
@@ -98,8 +99,10 @@ func (c *Config) validate() error {
 		}
 		seen[k.Name()] = true
 	}
-	if n := c.Cluster; n != nil && n.NATS == "" && n.Data == "" {
-		return errors.New("server: a cluster needs the addresses of a NATS, or a folder for an embedded one")
+	if c.Cluster != nil {
+		if err := c.Cluster.validate(); err != nil {
+			return fmt.Errorf("server: %w", err)
+		}
 	}
 	c.fillDefaults()
 	if c.Loops < 0 || c.Grace < 0 || c.MaxRooms < 0 || c.SpectateRate < 0 || c.ShutdownTimeout < 0 {
@@ -109,6 +112,33 @@ func (c *Config) validate() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// validate rejects contradictions.
+func (c *ClusterConfig) validate() error {
+	remote, mesh := c.remote(), c.mesh()
+	switch meshed := c.Listen != "" || len(c.Join) > 0; {
+	case meshed && c.Data == "":
+		return errors.New("meshing needs --data, a folder for this node's part of the streams")
+	case meshed && c.NATS != "":
+		return errors.New("--cluster-listen makes a NATS of the nodes' own, and --nats names another: use one of them")
+	case meshed && c.Listen == "":
+		return errors.New("--cluster-join needs --cluster-listen, where the other nodes find this one")
+	case meshed:
+		return mesh.Check()
+	case c.NATS == "" && c.Data == "":
+		return errors.New("a cluster needs the addresses of a NATS, or a folder for an embedded one")
+	}
+	return remote.Check()
+}
+
+// remote is how a NATS elsewhere is reached.
+func (c *ClusterConfig) remote() cluster.Remote {
+	return cluster.Remote{Servers: c.NATS, Credentials: c.Credentials, CA: c.CA, Cert: c.Cert, Key: c.Key, Insecure: c.Insecure}
+}
+
+func (c *ClusterConfig) mesh() cluster.Mesh {
+	return cluster.Mesh{Listen: c.Listen, Join: c.Join, Secret: c.Secret, Insecure: c.Insecure}
 }
 
 // fillDefaults sets what a flag can set too, and ShutdownTimeout.

@@ -21,11 +21,22 @@ func TestConfigIsChecked(t *testing.T) {
 		{"a kind with a mistake", Config{Kinds: []*game.Kind{untagged}}, "odd name!"},
 		{"negative loops", Config{Kinds: []*game.Kind{walkers}, Loops: -1}, "negative"},
 		{"negative grace", Config{Kinds: []*game.Kind{walkers}, Grace: -1}, "negative"},
+		{"no NATS", clustered(ClusterConfig{Node: "one"}), "a folder for an embedded one"},
+		{"a mesh without a folder", clustered(ClusterConfig{Listen: "127.0.0.1:1", Join: []string{"127.0.0.1:2"}}), "meshing needs --data"},
+		{"a mesh of nobody", clustered(ClusterConfig{Data: "data", Listen: "127.0.0.1:1"}), "--cluster-join"},
+		{"a mesh that nobody finds", clustered(ClusterConfig{Data: "data", Join: []string{"127.0.0.1:2"}}), "needs --cluster-listen"},
+		{"a mesh and a NATS", clustered(ClusterConfig{Data: "data", Listen: "127.0.0.1:1", NATS: "nats://127.0.0.1"}), "use one of them"},
+		{"a mesh for everybody", clustered(ClusterConfig{Data: "data", Listen: ":1", Join: []string{"10.0.0.1:1"}}), "--cluster-secret-file"},
+		{"an open NATS", clustered(ClusterConfig{NATS: "nats://10.0.0.1:4222"}), "--insecure"},
 	} {
 		if _, err := New(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
 		}
 	}
+}
+
+func clustered(c ClusterConfig) Config {
+	return Config{Kinds: []*game.Kind{walkers}, Cluster: &c}
 }
 
 // TestFlagsAreLaidOverTheConfig runs Exec up to the port that it cannot have.
@@ -41,6 +52,8 @@ func TestFlagsAreLaidOverTheConfig(t *testing.T) {
 		{"a flag's address", Config{Listen: "127.0.0.1:port"}, []string{"serve", "--listen", "127.0.0.1:other"}, 1, "127.0.0.1:other"},
 		{"the program's own grace", Config{Grace: -time.Second}, nil, 1, "negative"},
 		{"an unknown flag", Config{}, []string{"--frobnicate"}, 2, "--frobnicate"},
+		{"a secret that is not there", Config{}, []string{"--data", "d", "--cluster-secret-file", "/nowhere"}, 1, "--cluster-secret-file"},
+		{"a mesh without a folder", Config{}, []string{"--cluster-join", "a:1,b:2"}, 1, "meshing needs --data"},
 		{"an unknown engine", Config{}, []string{"--engine", "steam"}, 2, "steam"},
 	} {
 		var out, errs bytes.Buffer

@@ -78,22 +78,44 @@ type serveCmd struct {
 	LogLevel slog.Level        `default:"INFO" help:"Least level logged: debug, info, warn or error."`
 }
 
+// natsFlags are how a NATS is reached, by nodes and by operators.
+type natsFlags struct {
+	NATS      string `name:"nats" placeholder:"URL,..." help:"Servers of a NATS with JetStream that the nodes share."`
+	NATSCreds string `name:"nats-creds" placeholder:"FILE" help:"Credentials for NATS."`
+	NATSCA    string `name:"nats-ca" placeholder:"FILE" help:"Certificates that those of tls:// servers are checked against; the system's by default."`
+	NATSCert  string `name:"nats-cert" placeholder:"FILE" help:"Certificate for NATS that asks for one."`
+	NATSKey   string `name:"nats-key" placeholder:"FILE" help:"Key of that certificate."`
+	Insecure  bool   `help:"Let NATS go over the network unencrypted, and a cluster have no secret."`
+}
+
 // clusterFlags make a node of a cluster; without them there is none.
 type clusterFlags struct {
-	NATS       string        `name:"nats" placeholder:"URL,..." help:"Servers of a NATS with JetStream that the nodes share."`
-	NATSCreds  string        `name:"nats-creds" placeholder:"FILE" help:"Credentials for NATS."`
+	natsFlags
 	Data       string        `placeholder:"DIR" help:"Folder for a NATS in this process, when there is no other."`
+	Listen     string        `name:"cluster-listen" placeholder:"HOST:PORT" help:"Make the NATS servers in three or more such processes one: the address for the others."`
+	Join       []string      `name:"cluster-join" placeholder:"HOST:PORT" help:"The others' addresses; this node's own may be among them."`
+	SecretFile string        `name:"cluster-secret-file" placeholder:"FILE" help:"What all of them know, so that nobody else joins."`
 	Node       string        `placeholder:"NAME" help:"This node's name; the host's by default."`
 	Advertise  string        `placeholder:"URL" help:"Where clients find this node, as wss://node1.example/v1/ws."`
-	Replicas   int           `default:"1" help:"NATS servers that keep the cluster's state."`
-	Lease      time.Duration `default:"3s" help:"Silence after which a node's rooms are taken over."`
+	Replicas   int           `help:"NATS servers that keep the cluster's state (1, or 3 with --cluster-listen)."`
+	Lease      time.Duration `help:"Silence after which a node's rooms are taken over (3s, or 10s with --cluster-listen)."`
 	Checkpoint time.Duration `default:"2s" help:"Time between two states kept of a room: what is lost with a node."`
 }
 
 // config is nil without a cluster.
 func (c *clusterFlags) config() (*ClusterConfig, error) {
-	if c.NATS == "" && c.Data == "" {
+	if c.NATS == "" && c.Data == "" && c.Listen == "" && len(c.Join) == 0 {
 		return nil, nil
+	}
+	var secret string
+	if c.SecretFile != "" {
+		b, err := os.ReadFile(c.SecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("--cluster-secret-file: %w", err)
+		}
+		if secret = strings.TrimSpace(string(b)); secret == "" {
+			return nil, fmt.Errorf("--cluster-secret-file: there is no secret in %s", c.SecretFile)
+		}
 	}
 	name := c.Node
 	if name == "" {
@@ -104,7 +126,8 @@ func (c *clusterFlags) config() (*ClusterConfig, error) {
 		name, _, _ = strings.Cut(host, ".")
 	}
 	return &ClusterConfig{
-		Node: name, NATS: c.NATS, Credentials: c.NATSCreds, Data: c.Data, Advertise: c.Advertise,
+		Node: name, NATS: c.NATS, Credentials: c.NATSCreds, CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey,
+		Data: c.Data, Listen: c.Listen, Join: c.Join, Secret: secret, Insecure: c.Insecure, Advertise: c.Advertise,
 		Replicas: c.Replicas, Lease: c.Lease, Checkpoint: c.Checkpoint,
 	}, nil
 }

@@ -49,14 +49,26 @@ type ClusterConfig struct {
 	NATS string
 	// Credentials is a file as nats.UserCredentials takes it; empty for none.
 	Credentials string
+	// CA is a file with the certificates that NATS's are checked against, in place of
+	// the system's; Cert and Key are files that tell NATS who this node is.
+	CA, Cert, Key string
 	// Data is a folder for the embedded NATS.
 	Data string
+	// Listen and Join make the embedded servers of three or more nodes one NATS: the
+	// address for the others' servers, and theirs, each HOST:PORT. Secret is what all
+	// nodes know.
+	Listen string
+	Join   []string
+	Secret string
+	// Insecure lets NATS go over the network without encryption, and anybody join.
+	Insecure bool
 	// Advertise is the URL under which clients find this node, as
 	// "wss://node1.example/v1/ws"; empty for its listening address.
 	Advertise string
-	// Replicas is how many NATS servers keep the state, default 1.
+	// Replicas is how many NATS servers keep the state, default 1, or 3 with Listen.
 	Replicas int
-	// Lease is how long a silent node keeps its rooms, default 3 s.
+	// Lease is how long a silent node keeps its rooms, default 3 s, or 10 s with
+	// Listen: a node's death is then a NATS server's.
 	Lease time.Duration
 	// Checkpoint is the time between two states kept of a room, default 2 s: what is
 	// lost with a node.
@@ -70,14 +82,23 @@ func (h *shard) begin(ctx context.Context) error {
 	setDefault(&cfg.Checkpoint, 2*time.Second)
 	setDefault(&cfg.Advertise, "ws://"+h.srv.addr.String()+socketPath)
 	if cfg.NATS == "" {
-		e, err := cluster.StartEmbedded("roomd-"+cfg.Node, filepath.Join(cfg.Data, "nats"))
+		name, dir := "roomd-"+cfg.Node, filepath.Join(cfg.Data, "nats")
+		var err error
+		if cfg.Listen == "" {
+			h.embedded, err = cluster.StartEmbedded(name, dir)
+		} else {
+			h.embedded, err = cluster.StartMeshed(name, dir, cfg.mesh())
+		}
 		if err != nil {
 			return err
 		}
-		h.embedded = e
 	}
-	join, cancel := context.WithTimeout(ctx, joinTimeout)
-	defer cancel()
+	join := ctx
+	if cfg.Listen == "" {
+		limited, cancel := context.WithTimeout(ctx, joinTimeout)
+		defer cancel()
+		join = limited
+	} // the first node of a mesh waits for the others
 	if err := h.join(join); err != nil {
 		h.close()
 		return err
@@ -89,7 +110,7 @@ func (h *shard) begin(ctx context.Context) error {
 func (h *shard) join(ctx context.Context) error {
 	cfg := h.srv.cfg.Cluster
 	o := cluster.Options{
-		Name: cfg.Node, Host: h, Servers: cfg.NATS, Credentials: cfg.Credentials, Embedded: h.embedded,
+		Name: cfg.Node, Host: h, Remote: cfg.remote(), Embedded: h.embedded,
 		Replicas: cfg.Replicas, Lease: cfg.Lease, Log: h.srv.cfg.Log,
 	}
 	c, err := cluster.Join(ctx, o)

@@ -14,16 +14,20 @@ import (
 
 // remote is how the verbs find the cluster.
 type remote struct {
-	NATS      string `name:"nats" required:"" placeholder:"URL,..." help:"Servers of the cluster's NATS."`
-	NATSCreds string `name:"nats-creds" placeholder:"FILE" help:"Credentials for NATS."`
-	JSON      bool   `name:"json" help:"Print JSON."`
+	natsFlags
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 // with runs f with the cluster.
 func (r *remote) with(f func(a *cluster.Admin) error) error {
 	ctx, cancel := cluster.OrderContext()
 	defer cancel()
-	a, err := cluster.OpenAdmin(ctx, r.NATS, r.NATSCreds)
+	if r.NATS == "" {
+		return errors.New("--nats is missing: the servers of the cluster's NATS")
+	}
+	a, err := cluster.OpenAdmin(ctx, cluster.Remote{
+		Servers: r.NATS, Credentials: r.NATSCreds, CA: r.NATSCA, Cert: r.NATSCert, Key: r.NATSKey, Insecure: r.Insecure,
+	})
 	if err != nil {
 		return err
 	}
