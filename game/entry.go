@@ -35,6 +35,7 @@ type Seat struct {
 	Teams   Teams
 	Ack     uint32 // newest input sequence applied or dropped
 	Slack   int16  // quarter ticks the applied input waited, -1 for none
+	Drops   uint32 // inputs dropped, modulo 2^32
 }
 
 // EventRecord is one event of a tick: for player To, or for Teams when To is 0.

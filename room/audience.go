@@ -1,6 +1,7 @@
 package room
 
 import (
+	"log/slog"
 	"slices"
 	"time"
 
@@ -13,6 +14,14 @@ import (
 // the frames of the tick. Viewers who hold the same, in the same way, and may see
 // the same are a group, for which one frame is encoded.
 type audience struct {
+	id         string
+	epoch      uint64
+	grace      time.Duration
+	schema     *game.Schema
+	schemaHash uint64
+	log        *slog.Logger
+	actor      actor // what its viewers act on
+
 	ring     *delta.Ring
 	enc      *delta.Encoder
 	pool     *wire.Pool
@@ -36,8 +45,64 @@ type audience struct {
 	hashes  []teamHash
 	body    []byte // of a part of a keyframe
 	private *wire.Frame
+	relayed relayed // of the newest entry, if it came from elsewhere
+	outward outward // may be nil
 	// toOne is the newest tick with an event for one player alone.
 	toOne game.Tick
+}
+
+// actor is what the viewers of an audience act on: the room here, or an edge that
+// passes it on.
+type actor interface {
+	// input takes in a command of a player. lanes are not kept.
+	input(v *Viewer, c command, lanes []int32)
+	// detach takes a viewer off its seat, which waits for its return unless the
+	// player leaves.
+	detach(v *Viewer, leaves bool)
+	// wake has Advance called soon.
+	wake()
+	// tickAt is the tick that the room is at.
+	tickAt(now time.Duration) game.Tick
+}
+
+// outward tells edges of each entry, while the groups of its broadcast stand.
+type outward interface{ publish() }
+
+// audienceConfig is what newAudience needs.
+type audienceConfig struct {
+	id         string
+	epoch      uint64
+	grace      time.Duration
+	schema     *game.Schema
+	spectate   game.Teams // of the kind's options
+	history    time.Duration
+	checkEvery time.Duration
+	frames     *wire.Pool
+	log        *slog.Logger
+	stats      *Stats
+}
+
+func newAudience(c audienceConfig, by actor) *audience {
+	clock := clock{rate: int64(c.schema.TickRate)}
+	capacity := max(int(clock.ticks(c.history)), predictRun) + 1
+	a := &audience{
+		id: c.id, epoch: c.epoch, grace: c.grace, schema: c.schema, schemaHash: c.schema.Hash(), log: c.log, actor: by,
+		ring: delta.NewRing(c.schema, capacity), capacity: capacity,
+		enc: delta.NewEncoder(c.schema), pool: c.frames, stats: c.stats, index: map[groupKey]int{},
+		fleet: clock.ticks(FleetFor), spectate: c.spectate | game.Spectators, partSize: PartSize,
+	}
+	if c.checkEvery > 0 {
+		a.check = clock.ticks(c.checkEvery)
+	}
+	return a
+}
+
+// tick is that of the newest entry, 0 before the first.
+func (a *audience) tick() game.Tick {
+	if e := a.ring.Newest(); e != nil {
+		return e.Tick
+	}
+	return 0
 }
 
 // groupKey is what the shared frame of a viewer depends on, beside the entry.
@@ -76,9 +141,9 @@ func (a *audience) teams(e *game.Entry, seat game.PlayerID) game.Teams {
 
 // restore gives a resumed viewer the base that its client holds, if the ring
 // still has it and the seat was already the client's then.
-func (a *audience) restore(v *Viewer, req *Resume, epoch uint64, since game.Tick) {
+func (a *audience) restore(v *Viewer, req *Resume, since game.Tick) {
 	e := a.ring.At(req.Tick)
-	if req.Epoch != epoch || e == nil || req.Tick < since {
+	if req.Epoch != a.epoch || e == nil || req.Tick < since {
 		return
 	}
 	v.base, v.based, v.baseTeams = req.Tick, true, a.teams(e, v.seat)
@@ -116,10 +181,13 @@ func hearsLasting(e *game.Entry, seat game.PlayerID, teams game.Teams) bool {
 // broadcast offers the newest entry to every viewer.
 func (a *audience) broadcast(now time.Duration) {
 	a.entry, a.now, a.behind = a.ring.Newest(), now, 0
-	if len(a.viewers) == 0 {
+	if len(a.viewers) == 0 && a.outward == nil {
 		return
 	}
 	a.private = a.pool.Get()
+	if a.outward != nil {
+		a.outward.publish()
+	}
 	for i := 0; i < len(a.viewers); i++ {
 		if v := a.viewers[i]; !v.gone {
 			a.serve(v)
@@ -144,6 +212,8 @@ func (a *audience) serve(v *Viewer) {
 	switch {
 	case v.gone || v.based && v.base == a.entry.Tick:
 		return
+	case int(v.seat) >= len(a.entry.Seats):
+		return // a room that is back from a checkpoint does not have the seat, and will say so
 	case v.lost:
 		v.bye(wire.ByeSlow, "", retrySoon)
 		return
@@ -180,7 +250,7 @@ func (a *audience) key(v *Viewer, teams game.Teams) groupKey {
 	}
 	return groupKey{
 		teams: teams, baseTeams: v.baseTeams, base: v.base, based: true,
-		predicted: v.run >= predictRun && v.baseTeams == teams && v.base+1 == a.entry.Tick,
+		predicted: v.run >= predictRun && v.baseTeams == teams && v.base+1 == a.entry.Tick && !a.relayed.plain(a.entry.Tick, teams),
 	}
 }
 
@@ -219,6 +289,41 @@ func (a *audience) unpin(v *Viewer) {
 		a.ring.Unpin(v.pinned)
 		v.pinned = nil
 	}
+}
+
+// restart forgets all that viewers hold: another history begins with the tick, in
+// which seats are as they say.
+func (a *audience) restart(epoch uint64, tick game.Tick, seats []game.Seat) {
+	a.epoch, a.toOne = epoch, 0
+	for _, v := range a.viewers {
+		a.unpin(v)
+		v.transfer.release()
+		v.transfer = nil
+		v.base, v.based, v.run, v.lost, v.resync = 0, false, 0, false, false
+		st := game.Seat{}
+		if int(v.seat) < len(seats) {
+			st = seats[v.seat]
+		}
+		v.told = inputState{ack: st.Ack, drops: st.Drops, slack: -1}
+		f := a.pool.Get()
+		f.B = wire.AppendReset(f.B, wire.Reset{Epoch: epoch, Tick: tick, LastSeq: st.Ack})
+		v.send(f)
+	}
+	a.ring = delta.NewRing(a.schema, a.capacity)
+	a.enc = delta.NewEncoder(a.schema)
+}
+
+// tellStalled tells everybody that the room stands still until the next state.
+func (a *audience) tellStalled() {
+	f := a.pool.Get()
+	f.B = wire.AppendStalled(f.B)
+	f.Seal()
+	for i := 0; i < len(a.viewers); i++ {
+		if v := a.viewers[i]; !v.gone && !v.peer.Send(f) {
+			v.Detach()
+		}
+	}
+	f.Release()
 }
 
 func (a *audience) admit(v *Viewer) {

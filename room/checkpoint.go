@@ -234,7 +234,7 @@ func (r *checkpointReader) seat(st *seat, s *simulation, now time.Duration) bool
 	st.lastSeen, st.lastTick = game.Tick(r.u32()), game.Tick(r.u32())
 	r.lanes(st.last)
 	st.present, st.leaving = flags&seatPresent != 0, flags&seatLeaving != 0
-	st.until = now + time.Duration(r.u32())*time.Millisecond
+	st.until, st.held = now+time.Duration(r.u32())*time.Millisecond, now+claimFor
 	n := int(r.u8())
 	if r.short || flags&^seatFlags != 0 || n > InboxSize {
 		return false

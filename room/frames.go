@@ -34,6 +34,9 @@ func (a *audience) encode(g *group) {
 	view := delta.View{Teams: g.key.teams}
 	if g.base == nil {
 		a.appendKeyframe(g, view)
+	} else if body := a.relayed.body(g.key, a.entry.Tick); body != nil {
+		a.stats.Relayed++
+		g.frame.B = append(g.frame.B, body...)
 	} else {
 		a.stats.Encodes++
 		g.frame.B = a.appendDelta(g.frame.B, g, view)
@@ -152,7 +155,7 @@ func (a *audience) self(v *Viewer, o offer) *wire.Frame {
 		return nil
 	}
 	st := &o.entry.Seats[v.seat]
-	v.offered = inputState{ack: st.Ack, drops: v.room.sim.seats[v.seat].drops, slack: st.Slack}
+	v.offered = inputState{ack: st.Ack, drops: st.Drops, slack: st.Slack}
 	view := delta.View{Teams: st.Teams, Seat: v.seat}
 	f := a.private
 	dst, mark := wire.BeginSelf(f.B[:wire.HeadRoom], wire.Self{
@@ -182,6 +185,6 @@ func (a *audience) blame(v *Viewer, q wire.Resync) {
 	if e := a.ring.At(q.Tick); e != nil {
 		want = fmt.Sprintf("%08x", a.enc.Hash(e, delta.View{Teams: a.teams(e, v.seat)}))
 	}
-	v.room.log.Warn("a viewer holds another state than the room's", "seat", v.seat, "tick", q.Tick,
+	a.log.Warn("a viewer holds another state than the room's", "seat", v.seat, "tick", q.Tick,
 		"hash", fmt.Sprintf("%08x", q.Hash), "want", want)
 }

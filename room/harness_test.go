@@ -173,6 +173,7 @@ type stage struct {
 	posted []string
 	woken  int
 	tape   *tape
+	grid   *grid           // nil: all are here
 	number uint16          // of the newest client
 	left   []game.ID[unit] // what players owned who left
 }
@@ -239,6 +240,9 @@ func (s *stage) check() {
 	s.t.Helper()
 	e := s.Entry()
 	for _, p := range s.peers {
+		if s.grid != nil {
+			e = s.grid.past[[2]uint64{p.epoch, uint64(p.tick)}]
+		}
 		if e == nil || p.tick != e.Tick || p.parts > 0 || p.bye != 0 || p.welcome.Tick == 0 {
 			continue
 		}
@@ -322,7 +326,7 @@ func (s *stage) resumeWith(old, holder *peer) *peer {
 		s.t.Fatal(err)
 	}
 	s.peers = append(s.peers, p)
-	hash := s.schemaHash
+	hash := s.aud.schemaHash
 	if !again {
 		hash = 0
 	}
@@ -345,6 +349,9 @@ type peer struct {
 	now    time.Duration
 	dead   bool // Send fails
 
+	node        string // of a grid
+	epoch       uint64
+	resets      int
 	welcome     wire.Welcome
 	shared, own *delta.State
 	tick        game.Tick
@@ -439,12 +446,15 @@ func (p *peer) read(f *wire.Frame) {
 		switch m.Kind() {
 		case wire.KindWelcome:
 			if p.welcome, err = wire.ReadWelcome(m.Reader(), m.Len()); err == nil {
-				p.ack, p.sentSeen = p.welcome.LastSeq, int64(p.welcome.Tick)
+				p.ack, p.sentSeen, p.epoch = p.welcome.LastSeq, int64(p.welcome.Tick), p.welcome.Epoch
 			}
 		case wire.KindPong:
 			var pong wire.Pong
 			pong, err = wire.ReadPong(m.Reader(), m.Len())
 			p.pongs = append(p.pongs, pong)
+		case wire.KindReset:
+			err = p.readReset(m.Reader(), m.Len())
+		case wire.KindStalled:
 		case wire.KindSelf:
 			err = p.readSelf(m.Reader(), m.Len())
 		case wire.KindDelta:
@@ -483,6 +493,17 @@ func (p *peer) read(f *wire.Frame) {
 		return
 	}
 	p.fire(events)
+}
+
+// readReset drops all but the seat (PROTOCOL.md section 9.5).
+func (p *peer) readReset(r *wire.Reader, n int) error {
+	q, err := wire.ReadReset(r, n)
+	p.epoch, p.ack, p.tick, p.parts = q.Epoch, q.LastSeq, 0, 0
+	p.heldBody, p.heldEvents, p.lives = nil, nil, map[[2]int]life{}
+	p.resets++
+	p.shared.Clear()
+	p.own.Clear()
+	return err
 }
 
 func (p *peer) readSelf(r *wire.Reader, n int) error {

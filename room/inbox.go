@@ -27,6 +27,13 @@ func newInbox(width int) inbox {
 	return inbox{lanes: make([]int32, InboxSize*width), width: width}
 }
 
+// clone is a copy that shares no memory.
+func (b *inbox) clone() inbox {
+	c := *b
+	c.lanes = append([]int32(nil), b.lanes...)
+	return c
+}
+
 // push adds a command behind all others. The inbox must not be full.
 func (b *inbox) push(c command, lanes []int32) {
 	i := (b.first + b.n) % InboxSize

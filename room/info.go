@@ -51,4 +51,4 @@ func (r *Room) store(summary game.Params) {
 }
 
 // spectators is all who watch, over whatever transport.
-func (r *Room) spectators() int { return r.aud.spectators + r.observers() }
+func (r *Room) spectators() int { return r.aud.spectators + r.observers() + r.edges.watchers() }

@@ -28,6 +28,29 @@ const (
 	// connection that does not take it.
 	PinFor = 10 * time.Second
 
+	// MaxEdges bounds the edges of one room.
+	MaxEdges = 256
+	// edgeSilence is after how much of the room's own time an edge that is not heard
+	// counts as gone.
+	edgeSilence = 5 * time.Second
+	// claimFor is how long a seat waits, after its room went to another node, for the
+	// edge that its player is at.
+	claimFor = 1500 * time.Millisecond
+	// helloEvery is the time between two words of an edge to the owner, askEvery
+	// between two requests for what is missing.
+	helloEvery = 500 * time.Millisecond
+	askEvery   = 50 * time.Millisecond
+	// stalledAfter is after how long without a word from the owner viewers are told
+	// that the room stands still, and lostAfter when an edge gives up.
+	stalledAfter = 600 * time.Millisecond
+	lostAfter    = 30 * time.Second
+	// uplinkLead is how long before a tick an edge sends its players' inputs: they
+	// have to be there in time.
+	uplinkLead = 3 * time.Millisecond
+
+	// maxUp bounds the errands that wait for the next tick, in bytes.
+	maxUp = 64 << 10
+
 	// keyframeHead is not less than the head of a part, in bytes.
 	keyframeHead = 16
 	// predictRun is the number of states, tick after tick, that a prediction

@@ -15,18 +15,18 @@ import (
 // Room is one authoritative room. Its methods belong to the goroutine of its
 // loop, except Info.
 type Room struct {
-	cfg        Config
-	opts       game.Options
-	schema     *game.Schema
-	schemaHash uint64
-	log        *slog.Logger
-	clock      clock
-	sim        simulation
-	aud        audience
-	stats      Stats
-	info       atomic.Pointer[Info]
-	published  time.Duration
-	observer   Observer // may be nil
+	cfg       Config
+	opts      game.Options
+	schema    *game.Schema
+	log       *slog.Logger
+	clock     clock
+	sim       simulation
+	aud       *audience
+	edges     edges
+	stats     Stats
+	info      atomic.Pointer[Info]
+	published time.Duration
+	observer  Observer // may be nil
 
 	ended    bool
 	vacant   bool // nobody is here
@@ -53,22 +53,15 @@ func New(cfg Config, now time.Duration) (*Room, error) {
 		return nil, err
 	}
 	r.opts, r.schema = sim.Options(), sim.Schema()
-	r.schemaHash = r.schema.Hash()
 	r.clock = newClock(r.opts.TickRate, cfg.Phase, now)
 	r.sim = simulation{
 		game: sim, clock: &r.clock, stats: &r.stats, log: r.log, rand: cfg.Rand, grace: cfg.Grace, watch: cfg.Clock,
 	}
 	r.sim.init()
-	capacity := max(int(r.clock.ticks(cfg.History)), predictRun) + 1
-	r.aud = audience{
-		ring: delta.NewRing(r.schema, capacity), capacity: capacity,
-		enc: delta.NewEncoder(r.schema), pool: cfg.Frames, stats: &r.stats, index: map[groupKey]int{},
-		fleet: r.clock.ticks(FleetFor), spectate: r.opts.Spectate | game.Spectators,
-		partSize: PartSize,
-	}
-	if cfg.CheckEvery > 0 {
-		r.aud.check = r.clock.ticks(cfg.CheckEvery)
-	}
+	r.aud = newAudience(audienceConfig{
+		id: cfg.ID, epoch: cfg.Epoch, grace: cfg.Grace, schema: r.schema, spectate: r.opts.Spectate,
+		history: cfg.History, checkEvery: cfg.CheckEvery, frames: cfg.Frames, log: r.log, stats: &r.stats,
+	}, r)
 	r.store(nil)
 	return r, nil
 }
@@ -151,9 +144,23 @@ func (r *Room) answer(now time.Duration) {
 				r.stats.Replaced++
 				a.replaced.bye(wire.ByeReplaced, "", 0)
 			}
-			v.welcome(a, now)
+			r.welcome(v, now)
 		}
 	}
+}
+
+// welcome tells a viewer, or the edge that it is at, that it is in.
+func (r *Room) welcome(v *Viewer, now time.Duration) {
+	st := seated{answer: v.answer}
+	if v.seat != 0 {
+		seat := &r.sim.seats[v.seat]
+		st.ack, st.drops, st.since = seat.ack, seat.drops, seat.since
+	}
+	if v.remote != nil {
+		v.remote.welcome(v, st)
+		return
+	}
+	r.aud.welcome(v, st, now)
 }
 
 // settle does what the game asked for and what is due after a tick.
@@ -188,6 +195,24 @@ func (r *Room) deliver() {
 	r.sim.posts = posts[:0]
 }
 
+// input implements actor. A command that is known already, since an edge sent it
+// once more, is nothing.
+func (r *Room) input(v *Viewer, c command, lanes []int32) {
+	st := &r.sim.seats[v.seat]
+	if c.seq <= st.newest() {
+		return
+	}
+	if st.put(c, lanes) {
+		r.stats.InputsDropped++
+	} else {
+		r.sim.waiting++
+	}
+	r.wake()
+}
+
+// detach implements actor.
+func (r *Room) detach(v *Viewer, leaves bool) { r.sim.detach(v, leaves) }
+
 func (r *Room) kick(k game.Kick) {
 	st := &r.sim.seats[k.Player]
 	if !st.taken || st.leaving {
@@ -203,7 +228,7 @@ func (r *Room) kick(k game.Kick) {
 // abandoned reports whether nobody has been here for Config.Empty.
 func (r *Room) abandoned(now time.Duration) bool {
 	switch {
-	case r.sim.players > 0 || len(r.aud.viewers) > 0 || len(r.sim.arrivals) > 0 || r.observers() > 0:
+	case r.sim.players > 0 || len(r.aud.viewers) > 0 || len(r.sim.arrivals) > 0 || r.observers() > 0 || r.edges.watched():
 		r.vacant = false
 	case !r.vacant:
 		r.vacant, r.vacantAt = true, now
@@ -239,6 +264,7 @@ func (r *Room) end(code wire.Code, text string, retry time.Duration) {
 	for i := 0; i < len(r.sim.arrivals); i++ {
 		r.sim.arrivals[i].bye(code, text, retry)
 	}
+	r.edges.end(code, text, retry)
 	if r.observer != nil {
 		r.observer.End(code, text, retry)
 	}
@@ -294,7 +320,7 @@ func (r *Room) Ring() *delta.Ring { return r.aud.ring }
 func (r *Room) Public() game.Teams { return r.aud.spectate }
 
 // Epoch names this history of the room.
-func (r *Room) Epoch() uint64 { return r.cfg.Epoch }
+func (r *Room) Epoch() uint64 { return r.aud.epoch }
 
 // Ended reports whether the room is over. It is of no use then but for Info,
 // Stats and Entry.

@@ -13,6 +13,7 @@ type seat struct {
 	leaving bool          // gives up the seat at the next tick
 	viewer  *Viewer       // nil while the connection is broken
 	until   time.Duration // when the seat is freed; counts while not present
+	held    time.Duration // until when a player without a viewer counts as present
 	since   game.Tick     // tick of the join
 	secret  secretHash
 
@@ -44,6 +45,14 @@ func (s *seat) free() {
 	box.clear()
 	clear(last)
 	*s = seat{inbox: box, last: last}
+}
+
+// newest is the sequence of the newest command known.
+func (s *seat) newest() uint32 {
+	if s.inbox.n == 0 {
+		return s.ack
+	}
+	return s.inbox.cmds[(s.inbox.first+s.inbox.n-1)%InboxSize].seq
 }
 
 // put queues a command and reports whether the oldest was dropped for it.

@@ -100,8 +100,11 @@ func (s *simulation) turn() {
 	s.mail = s.mail[:0]
 	s.deadline = never
 	for p := range s.seats {
-		if st := &s.seats[p]; st.taken && !st.present {
+		switch st := &s.seats[p]; {
+		case st.taken && !st.present:
 			s.deadline = min(s.deadline, st.until)
+		case st.taken && st.viewer == nil:
+			s.deadline = min(s.deadline, st.held)
 		}
 	}
 }
@@ -110,13 +113,16 @@ func (s *simulation) turn() {
 // game when its connection broke.
 func (s *simulation) review(p game.PlayerID) {
 	st := &s.seats[p]
-	broke := st.viewer == nil && st.present
+	broke := st.viewer == nil && st.present && s.now >= st.held
 	switch {
-	case st.leaving, broke && s.grace < 0, !st.present && s.now >= st.until:
+	case st.leaving, broke && s.grace < 0, !st.present && st.viewer == nil && s.now >= st.until:
 		s.vacate(p)
 	case broke:
 		st.present, st.until = false, s.now+s.grace
 		s.game.Present(p, false)
+	case st.viewer != nil && !st.present: // an edge claimed the seat
+		st.present = true
+		s.game.Present(p, true)
 	}
 }
 
@@ -190,6 +196,22 @@ func (s *simulation) resume(v *Viewer, req *Resume) answer {
 	return answer{ok: true, secret: req.Secret, resumed: true, replaced: old}
 }
 
+// claim keeps a seat for the player at an edge whom an owner before gave it to,
+// unless the player has come by another way. It runs no game code.
+func (s *simulation) claim(v *Viewer, req *Resume) answer {
+	if req == nil || int(req.Seat) >= len(s.seats) || !s.seats[req.Seat].taken || !s.seats[req.Seat].secret.opens(req.Secret) {
+		return answer{code: wire.ByeTokenInvalid}
+	}
+	st := &s.seats[req.Seat]
+	if st.viewer != nil {
+		return answer{code: wire.ByeShutdown, text: "the seat is in use elsewhere", retry: retrySoon}
+	}
+	st.viewer, v.seat = v, req.Seat
+	st.held = 0
+	s.stirred = true
+	return answer{ok: true, secret: req.Secret, resumed: true}
+}
+
 // command gives every seat its one command of the tick: the oldest that waits,
 // or what the kind's policy puts in its place. This runs no game code.
 func (s *simulation) command() {
@@ -242,7 +264,7 @@ func (s *simulation) capture(e *game.Entry) bool {
 	e.Tick = s.tick
 	for p := range e.Seats {
 		st, to := &s.seats[p], &e.Seats[p]
-		to.Present, to.Ack, to.Slack = st.present, st.ack, st.slack
+		to.Present, to.Ack, to.Slack, to.Drops = st.present, st.ack, st.slack, st.drops
 	}
 	return true
 }

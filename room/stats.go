@@ -33,6 +33,8 @@ type Stats struct {
 	InputsRepeated, InputsMissed uint64
 	MailDropped, PostsDropped    uint64
 	Encodes                      uint64 // state messages made, shared by many viewers
+	Relayed                      uint64 // state messages passed on as another node made them
+	RelayedBytes                 uint64 // told to edges
 	FrameBytes                   uint64 // of shared frames, each counted once
 	SelfFrames, SelfBytes        uint64
 	FramesTaken, FramesRefused   uint64 // offers by their answer
@@ -67,6 +69,8 @@ func (s *Stats) Add(o *Stats) {
 	s.MailDropped += o.MailDropped
 	s.PostsDropped += o.PostsDropped
 	s.Encodes += o.Encodes
+	s.Relayed += o.Relayed
+	s.RelayedBytes += o.RelayedBytes
 	s.FrameBytes += o.FrameBytes
 	s.SelfFrames += o.SelfFrames
 	s.SelfBytes += o.SelfBytes

@@ -57,13 +57,14 @@ type Resume struct {
 // Viewer is one connection to a room: a player's or a spectator's. Its methods
 // belong to the room's goroutine; after a Bye, Leave or Detach they do nothing.
 type Viewer struct {
-	room   *Room
+	aud    *audience
 	peer   Peer
 	req    JoinRequest
 	answer answer
-	seat   game.PlayerID // 0 for spectators and until seated
-	joined bool          // welcomed
-	gone   bool          // the room makes no more calls to the peer
+	secret [SecretSize]byte // that holds the seat
+	seat   game.PlayerID    // 0 for spectators and until seated
+	joined bool             // welcomed
+	gone   bool             // the room makes no more calls to the peer
 
 	// What the peer holds.
 	base      game.Tick     // newest tick taken, up to which events are known; 0 for none
@@ -80,6 +81,9 @@ type Viewer struct {
 
 	resync   bool          // the peer asked for a keyframe
 	resynced time.Duration // when it last got one that it asked for
+
+	remote *remote // where the viewer is, if not here
+	relay  *errand // what an edge keeps of it
 
 	// The inputs of this connection: the newest, as it was sent.
 	seq   uint32
@@ -115,18 +119,24 @@ var (
 // Join brings a viewer in. It takes effect at the next tick, which tells the
 // peer a welcome or a bye. The returned Viewer is valid at once.
 func (r *Room) Join(req JoinRequest, p Peer) *Viewer {
-	v := &Viewer{room: r, peer: p, req: req}
+	v := &Viewer{aud: r.aud, peer: p, req: req}
 	v.req.Name = cutText(req.Name, wire.MaxName)
 	switch {
 	case r.ended:
 		v.bye(wire.ByeRoomGone, "", 0)
-	case len(r.sim.arrivals) >= MaxArrivals, len(r.aud.viewers)+len(r.sim.arrivals) >= MaxViewers:
-		v.bye(wire.ByeFull, "", retryFull)
 	default:
-		r.sim.arrivals = append(r.sim.arrivals, v)
-		r.wake()
+		r.arrive(v)
 	}
 	return v
+}
+
+func (r *Room) arrive(v *Viewer) {
+	if len(r.sim.arrivals) >= MaxArrivals || len(r.aud.viewers)+len(r.sim.arrivals) >= MaxViewers {
+		v.bye(wire.ByeFull, "", retryFull)
+		return
+	}
+	r.sim.arrivals = append(r.sim.arrivals, v)
+	r.wake()
 }
 
 // Input takes in one input of the player. in.Values are not kept. An error says
@@ -143,19 +153,13 @@ func (v *Viewer) Input(now time.Duration, in wire.Input) error {
 	case in.DSeq == 0 || in.DSeq > math.MaxUint32-v.seq:
 		return errSequence
 	}
-	s := &v.room.sim
-	if err := delta.DecodeInput(&v.room.schema.Input, v.sent, in, v.input); err != nil {
+	if err := delta.DecodeInput(&v.aud.schema.Input, v.sent, in, v.input); err != nil {
 		return fmt.Errorf("room: %w", err)
 	}
 	v.seq += in.DSeq
 	v.seen += int64(in.DSeen)
-	c := command{seq: v.seq, seen: game.Tick(min(max(v.seen, 0), int64(s.tick))), at: now}
-	if s.seats[v.seat].put(c, v.input) {
-		s.stats.InputsDropped++
-	} else {
-		s.waiting++
-	}
-	v.room.wake()
+	seen := game.Tick(min(max(v.seen, 0), int64(v.aud.tick())))
+	v.aud.actor.input(v, command{seq: v.seq, seen: seen, at: now}, v.input)
 	return nil
 }
 
@@ -165,14 +169,14 @@ func (v *Viewer) Resync(q wire.Resync) {
 	if v.gone || !v.joined {
 		return
 	}
-	r := v.room
-	r.stats.Resyncs++
+	a := v.aud
+	a.stats.Resyncs++
 	if q.Hashed && !v.resync {
-		r.stats.WrongHashes++
-		r.aud.blame(v, q)
+		a.stats.WrongHashes++
+		a.blame(v, q)
 	}
 	v.resync = true
-	r.wake()
+	a.actor.wake()
 }
 
 // Ping answers at once with the room's tick at now.
@@ -180,9 +184,8 @@ func (v *Viewer) Ping(now time.Duration, id uint32, t uint64) {
 	if v.gone || !v.joined {
 		return
 	}
-	r := v.room
-	f := r.cfg.Frames.Get()
-	f.B = wire.AppendPong(f.B, wire.Pong{ID: id, T: t, Tick: r.tickAt(now)})
+	f := v.aud.pool.Get()
+	f.B = wire.AppendPong(f.B, wire.Pong{ID: id, T: t, Tick: v.aud.actor.tickAt(now)})
 	v.send(f)
 }
 
@@ -199,9 +202,9 @@ func (v *Viewer) part(leaves bool) bool {
 		return false
 	}
 	v.gone = true
-	v.room.aud.forget(v)
-	v.room.sim.detach(v, leaves)
-	v.room.wake()
+	v.aud.forget(v)
+	v.aud.actor.detach(v, leaves)
+	v.aud.actor.wake()
 	return true
 }
 
@@ -226,33 +229,39 @@ func (v *Viewer) send(f *wire.Frame) {
 	}
 }
 
-// welcome attaches the viewer after the tick that seated it.
-func (v *Viewer) welcome(a answer, now time.Duration) {
-	r := v.room
+// seated is what a welcome says of the seat.
+type seated struct {
+	answer
+	ack, drops uint32
+	since      game.Tick // tick of the join
+}
+
+// welcome attaches a viewer whose answer is there.
+func (a *audience) welcome(v *Viewer, st seated, now time.Duration) {
 	w := wire.Welcome{
-		Proto: wire.ProtocolVersion, Room: r.cfg.ID, Epoch: r.cfg.Epoch, Seat: v.seat,
-		Tick: r.sim.tick, TickRate: r.opts.TickRate, Grace: max(r.cfg.Grace, 0), SchemaHash: r.schemaHash,
+		Proto: wire.ProtocolVersion, Room: a.id, Epoch: a.epoch, Seat: v.seat,
+		Tick: a.tick(), TickRate: a.schema.TickRate, Grace: max(a.grace, 0), SchemaHash: a.schemaHash,
 	}
-	if v.req.SchemaHash != r.schemaHash {
-		w.Schema = r.schema
+	if v.req.SchemaHash != a.schemaHash {
+		w.Schema = a.schema
 	}
 	v.joined, v.took, v.told.slack = true, now, -1
-	v.seen = int64(r.sim.tick)
+	v.seen = int64(w.Tick)
 	if v.seat != 0 {
-		st := &r.sim.seats[v.seat]
-		w.Token = Token{Room: r.cfg.ID, Seat: v.seat, Secret: a.secret}.String()
+		w.Token = Token{Room: a.id, Seat: v.seat, Secret: st.secret}.String()
 		w.LastSeq = st.ack
 		v.seq, v.told.ack, v.told.drops = st.ack, st.ack, st.drops
-		v.sent, v.input = make([]int32, r.sim.width), make([]int32, r.sim.width)
+		width := a.schema.Input.Lanes
+		v.sent, v.input = make([]int32, width), make([]int32, width)
 	}
-	if a.resumed {
+	if st.resumed {
 		w.Flags |= wire.FlagResumed
-		r.aud.restore(v, v.req.Resume, r.cfg.Epoch, r.sim.seats[v.seat].since)
+		a.restore(v, v.req.Resume, st.since)
 	}
-	v.req, v.answer = JoinRequest{}, answer{}
-	f := r.cfg.Frames.Get()
+	v.req, v.answer, v.secret = JoinRequest{}, answer{}, st.secret
+	f := a.pool.Get()
 	f.B = wire.AppendWelcome(f.B, w)
-	r.aud.admit(v)
+	a.admit(v)
 	v.send(f)
 }
 

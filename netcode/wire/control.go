@@ -135,3 +135,45 @@ func ReadPong(r *Reader, n int) (Pong, error) {
 
 // AppendLeave appends the message, which has no elements (section 9.3).
 func AppendLeave(dst []byte) []byte { return append(dst, 0x91, byte(KindLeave)) }
+
+// Reset says that the history of the room ended and another one goes on from an
+// earlier state (section 9.5).
+type Reset struct {
+	Epoch   uint64    // of the new history
+	Tick    game.Tick // that it begins with
+	LastSeq uint32    // newest input of this seat that is part of it
+}
+
+// AppendReset appends the message.
+func AppendReset(dst []byte, r Reset) []byte {
+	dst = AppendUint(AppendArrayHead(dst, 4), uint64(KindReset))
+	dst = AppendUint(dst, r.Epoch)
+	dst = AppendUint(dst, uint64(r.Tick))
+	return AppendUint(dst, uint64(r.LastSeq))
+}
+
+// ReadReset reads the n elements after the kind.
+func ReadReset(r *Reader, n int) (Reset, error) {
+	e := elements{r: *r, left: n, kind: KindReset}
+	m := Reset{Epoch: e.uint("epoch", MaxSafe)}
+	m.Tick = game.Tick(e.uint("tick", math.MaxUint32))
+	m.LastSeq = uint32(e.uint("lastSeq", math.MaxUint32))
+	return m, e.end(r)
+}
+
+// AppendStalled appends the message, which has no elements (section 9.6).
+func AppendStalled(dst []byte) []byte { return append(dst, 0x91, byte(KindStalled)) }
+
+// AppendMoved appends the message that says where the room is (section 9.7), cut to
+// MaxText bytes.
+func AppendMoved(dst []byte, url string) []byte {
+	dst = AppendUint(AppendArrayHead(dst, 2), uint64(KindMoved))
+	return AppendStr(dst, url[:min(len(url), MaxText)])
+}
+
+// ReadMoved reads the n elements after the kind.
+func ReadMoved(r *Reader, n int) (url string, err error) {
+	e := elements{r: *r, left: n, kind: KindMoved}
+	url = e.str("url", MaxText, printable[[]byte])
+	return url, e.end(r)
+}

@@ -140,6 +140,9 @@ func examples() []example {
 		example{"ping", wire.AppendPing(nil, wire.Ping{ID: 7, T: 81234567}), "id|t"},
 		example{"pong", wire.AppendPong(nil, wire.Pong{ID: 7, T: 81234567, Tick: 1240}), "id|t|tick"},
 		example{"leave", wire.AppendLeave(nil), ""},
+		example{"reset", wire.AppendReset(nil, wire.Reset{Epoch: 1760000001, Tick: 1200, LastSeq: 29}), "epoch|tick|lastSeq"},
+		example{"stalled", wire.AppendStalled(nil), ""},
+		example{"moved", wire.AppendMoved(nil, "wss://b.example/v1/ws"), "url"},
 		example{"bye", wire.AppendBye(nil, wire.Bye{Code: wire.ByeFull, Text: "the room is full", Retry: 5 * time.Second}), "code|text|retryMs"},
 	)
 }

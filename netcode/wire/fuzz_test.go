@@ -154,6 +154,14 @@ func reencodeState(m *Messages) (out []byte, whole bool, err error) {
 		back, elems, err := ReadDelta(r, m.Len())
 		out, mark := BeginDelta(nil, back)
 		return EndDelta(append(out, r.Rest()...), mark, elems), true, err
+	case KindReset:
+		q, err := ReadReset(r, m.Len())
+		return AppendReset(nil, q), m.Len() == 3, err
+	case KindStalled:
+		return AppendStalled(nil), m.Len() == 0, nil
+	case KindMoved:
+		url, err := ReadMoved(r, m.Len())
+		return AppendMoved(nil, url), m.Len() == 1, err
 	case KindKeyframe:
 		k, elems, err := ReadKeyframe(r, m.Len())
 		out, mark := BeginKeyframe(nil, k)

@@ -47,10 +47,12 @@ const (
 	// KindLeave c>s [12]: gives up the seat now.
 	KindLeave Kind = 12
 
-	// Reserved for later servers; receivers skip them.
-	kindReset   Kind = 13
-	kindStalled Kind = 14
-	kindMoved   Kind = 15
+	// KindReset s>c [13, epoch, tick, lastSeq]: another history begins.
+	KindReset Kind = 13
+	// KindStalled s>c [14]: the room stands still until the next state frame.
+	KindStalled Kind = 14
+	// KindMoved s>c [15, url]: where the room is, for who wants to be nearer.
+	KindMoved Kind = 15
 
 	// KindCheck s>c [16, hash]: what the receiver's shared store must be.
 	KindCheck Kind = 16
@@ -61,7 +63,7 @@ const (
 
 // known reports whether Messages yields messages of the kind.
 func (k Kind) known() bool {
-	return k >= KindHello && k <= KindLeave || k == KindCheck
+	return k >= KindHello && k < numKinds
 }
 
 // kindNames holds the names by number; the empty name is no kind.
@@ -69,7 +71,7 @@ var kindNames = [...]string{
 	KindHello: "hello", KindWelcome: "welcome", KindDelta: "delta", KindSelf: "self",
 	KindKeyframe: "keyframe", KindEvent: "event", KindInput: "input", KindResync: "resync",
 	KindPing: "ping", KindPong: "pong", KindBye: "bye", KindLeave: "leave",
-	kindReset: "reset", kindStalled: "stalled", kindMoved: "moved", KindCheck: "check",
+	KindReset: "reset", KindStalled: "stalled", KindMoved: "moved", KindCheck: "check",
 }
 
 // String is the kind's name.

@@ -38,14 +38,14 @@ func TestMessages(t *testing.T) {
 		{"nothing", "", "", nil},
 		{"one", string(ping), "ping/2/2", nil},
 		{"two, the first half read", string(ping) + "\x91\x0c" + string(ping), "ping/2/2 leave/0/0 ping/2/2", nil},
-		{"unknown kinds between", "\x91\x0d\x91\x11" + string(ping) + "\x92\xcd\x03\xe8\x81\xa1k\xcb12345678", "ping/2/2", nil},
+		{"unknown kinds between", "\x91\x63\x91\x11" + string(ping) + "\x92\xcd\x03\xe8\x81\xa1k\xcb12345678", "ping/2/2", nil},
 		{"kind 0", "\x91\x00" + string(ping), "ping/2/2", nil},
 		{"trailing elements", "\x95\x09\x01\x02\xa1x\x91\xc0" + string(ping), "ping/4/6 ping/2/2", nil},
 		{"empty array", string(ping) + "\x90", "ping/2/2", ErrShort},
 		{"cut", string(ping[:3]), "", ErrShort},
 		{"no array", "\x05", "", ErrType},
 		{"kind in another form", "\x91\xcc\x09", "", ErrForm},
-		{"nested too deep in an unknown kind", "\x92\x0d" + strings.Repeat("\x91", MaxDepth+1) + "\x01", "", ErrDepth},
+		{"nested too deep in an unknown kind", "\x92\x63" + strings.Repeat("\x91", MaxDepth+1) + "\x01", "", ErrDepth},
 	} {
 		got, err := walk([]byte(c.bytes))
 		if got != c.want || !errors.Is(err, c.err) {
@@ -161,6 +161,9 @@ func TestControlAsReference(t *testing.T) {
 	}))
 	same(t, "bye", AppendBye(nil, Bye{ByeFull, "full", time.Minute}), reference(t, func(e *msgpack.Encoder) error {
 		return e.Encode([]any{11, 8, "full", 60000})
+	}))
+	same(t, "reset", AppendReset(nil, Reset{1 << 40, 7, 1 << 20}), reference(t, func(e *msgpack.Encoder) error {
+		return e.Encode([]any{13, 1 << 40, 7, 1 << 20})
 	}))
 	same(t, "pong", AppendPong(nil, Pong{1, 1 << 50, 3}), reference(t, func(e *msgpack.Encoder) error {
 		return e.Encode([]any{10, 1, 1 << 50, 3})

@@ -1,0 +1,336 @@
+package delta
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/roomd/roomd/game"
+)
+
+// Rest carries entries from a room to its edges. What the public is told of an
+// entry travels as the body that its viewers get; the rest, which turns that into
+// the entry itself, is made and read here. Between nodes of one version only: it
+// is no part of the protocol of clients.
+//
+// Both sides begin with a guess of each row: the base's, with what the public body
+// says in its place. What differs follows as numbers in 7-bit groups
+// (encoding/binary's varints): per table the number of rows, the rows whose meta
+// data changed, and the rows whose lanes differ from the guess; then seats; then
+// events. It belongs to one goroutine.
+type Rest struct {
+	schema *game.Schema
+	tables []rowPlan
+	empty  *game.Entry
+	guess  []int32
+}
+
+// NewRest returns one for entries of the schema.
+func NewRest(s *game.Schema) *Rest {
+	r := &Rest{schema: s, tables: planRows(s.Tables), empty: s.NewEntry(0)}
+	lanes := 0
+	for i := range r.tables {
+		lanes = max(lanes, r.tables[i].lanes)
+	}
+	r.guess = make([]int32, lanes)
+	return r
+}
+
+// Append appends what is missing to make cur of base, nil for nothing, beside a
+// body of what v sees; without one if told is false.
+func (p *Rest) Append(dst []byte, base, cur *game.Entry, v View, told bool) []byte {
+	if base == nil {
+		base = p.empty
+	}
+	for t := range p.tables {
+		was, is := &base.Tables[t], &cur.Tables[t]
+		dst = binary.AppendUvarint(dst, uint64(len(is.Meta)))
+		dst = appendMetas(dst, was.Meta, is.Meta)
+		dst = p.appendRows(dst, t, was, is, v, told)
+	}
+	dst = appendSeats(dst, base.Seats, cur.Seats)
+	return appendEvents(dst, cur)
+}
+
+func appendMetas(dst []byte, was, is []game.RowMeta) []byte {
+	last := -1
+	for r := range is {
+		if r < len(was) && was[r] == is[r] || r >= len(was) && is[r] == (game.RowMeta{}) {
+			continue
+		}
+		m := &is[r]
+		dst = binary.AppendUvarint(dst, uint64(r-last))
+		last = r
+		dst = binary.AppendUvarint(dst, uint64(m.Gen))
+		dst = binary.AppendUvarint(dst, uint64(m.Owner))
+		dst = binary.AppendUvarint(dst, uint64(m.Show))
+		dst = binary.AppendUvarint(dst, uint64(m.Reveal))
+	}
+	return append(dst, 0)
+}
+
+func (p *Rest) appendRows(dst []byte, t int, was, is *game.TableRows, v View, told bool) []byte {
+	n, last := p.tables[t].lanes, -1
+	for r := range is.Meta {
+		row := is.Row(r, n)
+		if is.Meta[r].Gen == 0 || r < len(was.Meta) && was.Meta[r] == is.Meta[r] && equal(was.Row(r, n), row) {
+			continue
+		}
+		guess := p.guessRow(t, r, was, &is.Meta[r], v, told, row)
+		if equal(guess, row) {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(r-last))
+		last = r
+		lane := -1
+		for i := range row {
+			if d := row[i] - guess[i]; d != 0 {
+				dst = binary.AppendUvarint(dst, uint64(i-lane))
+				lane = i
+				dst = binary.AppendVarint(dst, int64(d))
+			}
+		}
+		dst = append(dst, 0)
+	}
+	return append(dst, 0)
+}
+
+// guessRow is the row before, if it is the same life, with what the public is told
+// of the row now: public. It is valid until the next call.
+func (p *Rest) guessRow(t, r int, was *game.TableRows, meta *game.RowMeta, v View, told bool, public []int32) []int32 {
+	plan := &p.tables[t]
+	guess := p.guess[:plan.lanes]
+	if r < len(was.Meta) && was.Meta[r].Gen == meta.Gen {
+		copy(guess, was.Row(r, plan.lanes))
+	} else {
+		clear(guess)
+	}
+	access := v.access(meta)
+	if !told || access == 0 {
+		return guess
+	}
+	for i := range plan.fields {
+		f := &plan.fields[i]
+		if access&f.need == 0 {
+			continue
+		}
+		for j := range f.leaves {
+			if l := &f.leaves[j]; l.kind != kindRef { // the public knows no generations
+				copy(guess[l.lane:l.lane+l.Lanes], public[l.lane:l.lane+l.Lanes])
+			}
+		}
+	}
+	return guess
+}
+
+func appendSeats(dst []byte, was, is []game.Seat) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(is)))
+	last := -1
+	for i := range is {
+		var old game.Seat
+		if i < len(was) {
+			old = was[i]
+		}
+		s := &is[i]
+		if *s == old {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(i-last))
+		last = i
+		flags := byte(0)
+		if s.Taken {
+			flags |= 1
+		}
+		if s.Present {
+			flags |= 2
+		}
+		if s.Teams != old.Teams {
+			flags |= 4
+		}
+		dst = append(dst, flags)
+		if flags&4 != 0 {
+			dst = binary.AppendUvarint(dst, uint64(s.Teams))
+		}
+		dst = binary.AppendUvarint(dst, uint64(s.Ack-old.Ack))
+		dst = binary.AppendVarint(dst, int64(s.Slack))
+		dst = binary.AppendUvarint(dst, uint64(s.Drops-old.Drops))
+	}
+	return append(dst, 0)
+}
+
+func appendEvents(dst []byte, e *game.Entry) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(e.Events)))
+	for i := range e.Events {
+		ev := &e.Events[i]
+		kind := uint64(ev.Type) << 1
+		if ev.Fleeting {
+			kind |= 1
+		}
+		dst = binary.AppendUvarint(dst, kind)
+		dst = binary.AppendUvarint(dst, uint64(ev.To))
+		dst = binary.AppendUvarint(dst, uint64(ev.Teams))
+		dst = binary.AppendUvarint(dst, uint64(ev.Lanes))
+		for _, v := range e.EventLanes[ev.Lane : ev.Lane+ev.Lanes] {
+			dst = binary.AppendVarint(dst, int64(v))
+		}
+	}
+	return dst
+}
+
+var errRest = errors.New("delta: damaged entry")
+
+// Read undoes Append: it fills into with what b says, given the same base and view,
+// and the state that v has after the body, nil if none was told. b is not kept.
+func (p *Rest) Read(b []byte, base *game.Entry, public *State, v View, into *game.Entry) error {
+	if base == nil {
+		base = p.empty
+	}
+	in := &varints{b: b}
+	for t := range p.tables {
+		p.readTable(in, t, &base.Tables[t], public, v, &into.Tables[t])
+		if in.bad {
+			return fmt.Errorf("%w: table %s", errRest, p.schema.Tables[t].Name)
+		}
+	}
+	readSeats(in, base.Seats, into)
+	p.readEvents(in, into)
+	if in.bad || len(in.b) > 0 {
+		return errRest
+	}
+	return nil
+}
+
+func (p *Rest) readTable(in *varints, t int, was *game.TableRows, public *State, v View, is *game.TableRows) {
+	plan := &p.tables[t]
+	n := in.uint(game.MaxRows)
+	if n*plan.lanes > MaxStateWords {
+		in.bad = true
+	}
+	if in.bad {
+		return
+	}
+	is.Meta, is.Lanes = sized(is.Meta, n), sized(is.Lanes, n*plan.lanes)
+	clear(is.Meta[copy(is.Meta, was.Meta):])
+	for r := in.next(-1, n); r >= 0; r = in.next(r, n) {
+		m := &is.Meta[r]
+		m.Gen = uint16(in.uint(1<<16 - 1))
+		m.Owner = game.PlayerID(in.uint(1<<16 - 1))
+		m.Show, m.Reveal = game.Teams(in.uint64()), game.Teams(in.uint64())
+	}
+	for r := range n {
+		row := is.Row(r, plan.lanes)
+		if is.Meta[r].Gen == 0 {
+			clear(row)
+			continue
+		}
+		var seen []int32
+		if public != nil {
+			seen, _ = public.Row(t, r)
+		}
+		copy(row, p.guessRow(t, r, was, &is.Meta[r], v, seen != nil, seen))
+	}
+	for r := in.next(-1, n); r >= 0; r = in.next(r, n) {
+		row := is.Row(r, plan.lanes)
+		for i := in.next(-1, plan.lanes); i >= 0; i = in.next(i, plan.lanes) {
+			row[i] += int32(in.int())
+		}
+	}
+}
+
+func readSeats(in *varints, was []game.Seat, into *game.Entry) {
+	n := in.uint(game.MaxMaxPlayers + 1)
+	into.Seats = sized(into.Seats, n)
+	clear(into.Seats[copy(into.Seats, was):])
+	for i := in.next(-1, n); i >= 0; i = in.next(i, n) {
+		s := &into.Seats[i]
+		flags := in.uint(7)
+		s.Taken, s.Present = flags&1 != 0, flags&2 != 0
+		if flags&4 != 0 {
+			s.Teams = game.Teams(in.uint64())
+		}
+		s.Ack += uint32(in.uint64())
+		s.Slack = int16(in.int())
+		s.Drops += uint32(in.uint64())
+	}
+}
+
+func (p *Rest) readEvents(in *varints, into *game.Entry) {
+	into.Events, into.EventLanes = into.Events[:0], into.EventLanes[:0]
+	for range in.uint(len(in.b)) {
+		kind := in.uint(1<<9 - 1)
+		ev := game.EventRecord{
+			Type: uint8(kind >> 1), Fleeting: kind&1 != 0, To: game.PlayerID(in.uint(1<<16 - 1)),
+			Teams: game.Teams(in.uint64()), Lane: int32(len(into.EventLanes)),
+		}
+		if int(ev.Type) >= len(p.schema.Events) || in.uint(p.schema.Events[ev.Type].Lanes) != p.schema.Events[ev.Type].Lanes {
+			in.bad = true
+			return
+		}
+		ev.Lanes = int32(p.schema.Events[ev.Type].Lanes)
+		for range ev.Lanes {
+			into.EventLanes = append(into.EventLanes, int32(in.int()))
+		}
+		into.Events = append(into.Events, ev)
+		if in.bad {
+			return
+		}
+	}
+}
+
+// sized is s with n elements, of any content.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, n+n/4)
+	}
+	return s[:n]
+}
+
+// varints reads numbers from another node; after a fault it gives zeros.
+type varints struct {
+	b   []byte
+	bad bool
+}
+
+func (r *varints) uint64() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *varints) int() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// uint is a number of at most most.
+func (r *varints) uint(most int) int {
+	v := r.uint64()
+	if v > uint64(most) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	return int(v)
+}
+
+// next is the index behind last that a gap leads to, or -1 at the end of the list
+// or where it leads to n or beyond.
+func (r *varints) next(last, n int) int {
+	gap := r.uint(n)
+	if gap == 0 {
+		return -1
+	}
+	if last += gap; last >= n {
+		r.bad, r.b = true, nil
+		return -1
+	}
+	return last
+}

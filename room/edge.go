@@ -1,0 +1,560 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/delta"
+	"github.com/roomd/roomd/netcode/wire"
+)
+
+// EdgeConfig is what an Edge is made of. ID and Uplink are required.
+type EdgeConfig struct {
+	// ID is the room's name.
+	ID string
+	// Owner is the node that has the room and Term the number under which it does;
+	// empty if that is not known yet.
+	Owner string
+	Term  uint64
+	// Uplink brings bytes to the owner, for its Room.FromEdge. It must not block; b
+	// is valid until return.
+	Uplink func(owner string, b []byte)
+	// OnWake is called when Advance has something to do before the time it said.
+	OnWake func()
+	// Moved is where clients find the owner, empty if they should stay; may be nil.
+	Moved func() string
+	// History and Empty are those of Config, and Frames and Log.
+	History time.Duration
+	Empty   time.Duration
+	Frames  *wire.Pool
+	Log     *slog.Logger
+}
+
+// Edge is an audience of a room that another node has: fed with the owner's entries
+// it serves its viewers like the room itself, from its own history. Its methods
+// belong to the goroutine of its loop, except Info.
+type Edge struct {
+	cfg   EdgeConfig
+	aud   *audience // nil until the first state is there
+	stats Stats
+	info  atomic.Pointer[Info]
+
+	rest   *delta.Rest
+	public *delta.State // what the newest entry's public body led to
+	teams  game.Teams   // its view
+	at     game.Tick    // its tick, 0: it must be made anew
+
+	waiting []*Viewer          // to be answered
+	answers []edgeAnswer       // for entries that are not here yet
+	ready   game.Tick          // the newest of those
+	viewers map[uint32]*Viewer // of the waiting and the seated
+	ids     uint32
+	up      []byte // errands that wait
+	scratch []byte
+
+	synced   bool      // the entries come one after the other
+	told     game.Tick // that the owner knows this edge to have
+	asleep   bool
+	stalled  bool // viewers were told
+	ended    bool
+	heard    time.Duration // when the owner was heard last
+	asked    time.Duration
+	greeted  time.Duration
+	vacant   time.Duration // since when nobody is here, 0: somebody is
+	observer Observer
+	beat     beat
+}
+
+// errand is what an edge keeps of a player: which viewer this is to the owner, and
+// the commands that are not known to be applied.
+type errand struct {
+	id      uint32
+	unacked inbox
+}
+
+// NewEdge makes an edge that asks the owner for the room's state at once.
+func NewEdge(cfg EdgeConfig, now time.Duration) *Edge {
+	setDefault(&cfg.History, defaultHistory)
+	setDefault(&cfg.Empty, defaultEmpty)
+	if cfg.Frames == nil {
+		cfg.Frames = &wire.Pool{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Edge{cfg: cfg, viewers: map[uint32]*Viewer{}, heard: now}
+	e.info.Store(&Info{ID: cfg.ID})
+	e.greet(now)
+	return e
+}
+
+// SetOwner says who has the room now. What the owner before did not acknowledge is
+// told to this one.
+func (e *Edge) SetOwner(now time.Duration, owner string, term uint64) {
+	if term <= e.cfg.Term && e.cfg.Owner != "" || e.ended {
+		return
+	}
+	e.cfg.Owner, e.cfg.Term = owner, term
+	e.synced, e.up, e.answers = false, nil, nil
+	e.greet(now)
+	e.tellMoved()
+}
+
+// greet tells the owner that this edge is there, with everybody at it.
+func (e *Edge) greet(now time.Duration) {
+	e.asked, e.greeted = now, now
+	if e.cfg.Owner == "" {
+		return
+	}
+	e.up = appendErrand(e.up[:0], upHello, e.hello(true))
+	for _, v := range e.waiting {
+		if !v.gone {
+			e.ask(v)
+		}
+	}
+	if e.aud != nil {
+		for _, v := range e.aud.viewers {
+			if v.seat != 0 && !v.gone {
+				e.up = appendErrand(e.up, upJoin, joining{ID: v.relay.id, Seat: v.seat, Secret: v.secret[:], Claim: true})
+				e.repeat(v)
+			}
+		}
+	}
+	e.flush()
+}
+
+func (e *Edge) hello(claims bool) hello {
+	h := hello{Need: !e.synced, Claims: claims}
+	if e.aud != nil {
+		h.Epoch, h.Tick, h.Watchers = e.aud.epoch, e.aud.tick(), e.aud.spectators
+		e.told = h.Tick
+	}
+	h.Watchers += e.readers()
+	for id, v := range e.viewers {
+		switch {
+		case v.seat != 0:
+			h.Seated = append(h.Seated, id)
+		case v.joined:
+		case v.req.Spectate:
+			h.Watchers++
+		default:
+			h.Waiting = append(h.Waiting, id)
+		}
+	}
+	return h
+}
+
+// repeat sends the commands of a player again that the owner may not know.
+func (e *Edge) repeat(v *Viewer) {
+	box, ack := &v.relay.unacked, e.ack(v.seat)
+	for i := range box.n {
+		at := (box.first + i) % InboxSize
+		if c := box.cmds[at]; c.seq > ack {
+			e.up, e.scratch = appendInput(e.up, e.scratch, v.relay.id, c, box.row(at))
+		}
+	}
+}
+
+// ack is the newest command of a seat that is applied.
+func (e *Edge) ack(seat game.PlayerID) uint32 {
+	if n := e.aud.ring.Newest(); n != nil && int(seat) < len(n.Seats) {
+		return n.Seats[seat].Ack
+	}
+	return 0
+}
+
+// ask asks the owner for a seat.
+func (e *Edge) ask(v *Viewer) {
+	if v.req.Spectate {
+		return // nobody needs to be asked
+	}
+	j := joining{ID: v.relay.id, Name: v.req.Name, User: v.req.User, Params: v.req.Params, Data: v.req.Data}
+	if res := v.req.Resume; res != nil {
+		j.Seat, j.Secret = res.Seat, res.Secret[:]
+	}
+	e.up = appendErrand(e.up, upJoin, j)
+}
+
+// flush sends the errands that wait.
+func (e *Edge) flush() {
+	if len(e.up) == 0 || e.cfg.Owner == "" {
+		return
+	}
+	head := appendUpHead(e.scratch[:0], e.cfg.Term)
+	e.scratch = append(head, e.up...)
+	e.cfg.Uplink(e.cfg.Owner, e.scratch)
+	e.up = e.up[:0]
+}
+
+// Join brings a viewer in, as Room.Join does.
+func (e *Edge) Join(req JoinRequest, p Peer) *Viewer {
+	e.ids++
+	v := &Viewer{aud: e.aud, peer: p, req: req, relay: &errand{id: e.ids}}
+	if v.aud == nil {
+		v.aud = &audience{actor: e} // until there is one
+	}
+	v.req.Name = cutText(req.Name, wire.MaxName)
+	switch {
+	case e.ended:
+		v.bye(wire.ByeRoomGone, "", 0)
+	case len(e.waiting) >= MaxArrivals || e.aud != nil && len(e.aud.viewers)+len(e.waiting) >= MaxViewers:
+		v.bye(wire.ByeFull, "", retryFull)
+	default:
+		e.waiting, e.viewers[v.relay.id] = append(e.waiting, v), v
+		e.ask(v)
+		e.flush()
+		e.wake()
+	}
+	return v
+}
+
+// input implements actor.
+func (e *Edge) input(v *Viewer, c command, lanes []int32) {
+	box := &v.relay.unacked
+	if box.lanes == nil && len(lanes) > 0 {
+		*box = newInbox(len(lanes))
+	}
+	if box.full() {
+		box.pop()
+	}
+	box.push(c, lanes)
+	if e.cfg.Owner != "" && len(e.up) < maxUp { // else it is repeated later
+		e.up, e.scratch = appendInput(e.up, e.scratch, v.relay.id, c, lanes)
+	}
+	if e.asleep {
+		e.wake()
+	}
+}
+
+// detach implements actor.
+func (e *Edge) detach(v *Viewer, leaves bool) {
+	if v.relay == nil || e.viewers[v.relay.id] != v {
+		return
+	}
+	delete(e.viewers, v.relay.id)
+	if !v.joined || v.seat != 0 {
+		e.up = appendPart(e.up, v.relay.id, leaves)
+	}
+	e.wake()
+}
+
+// wake implements actor.
+func (e *Edge) wake() {
+	if e.cfg.OnWake != nil {
+		e.cfg.OnWake()
+	}
+}
+
+// tickAt implements actor.
+func (e *Edge) tickAt(now time.Duration) game.Tick {
+	if e.asleep {
+		return max(e.aud.tick(), e.beat.at(now))
+	}
+	return e.aud.tick()
+}
+
+// Advance sends what waits and does what is due. It returns when it wants to be
+// called next: right before the owner's next tick, for which the caller reads the
+// players first.
+func (e *Edge) Advance(now time.Duration) (next time.Duration) {
+	if e.ended {
+		return never
+	}
+	if e.aud != nil {
+		e.aud.sweep()
+	}
+	e.welcomeAll(now)
+	if now-e.greeted >= helloEvery {
+		e.greeted = now
+		e.up = appendErrand(e.up, upHello, e.hello(false))
+		e.repeatLate(now)
+	}
+	e.flush()
+	e.look(now)
+	if e.ended {
+		return never
+	}
+	next = e.greeted + helloEvery
+	if e.synced && !e.asleep {
+		next = min(next, e.beat.next(now+uplinkLead+time.Millisecond)-uplinkLead)
+	}
+	return max(next, now+time.Millisecond)
+}
+
+// repeatLate sends again what should have been answered or applied long ago.
+func (e *Edge) repeatLate(now time.Duration) {
+	for _, v := range e.waiting {
+		if !v.gone {
+			e.ask(v)
+		}
+	}
+	if e.aud == nil || !e.synced {
+		return
+	}
+	for _, v := range e.aud.viewers {
+		if box := &v.relay.unacked; v.seat != 0 && !v.gone && box.n > 0 {
+			newest := &box.cmds[(box.first+box.n-1)%InboxSize]
+			if now-newest.at > helloEvery/2 && newest.seq > e.ack(v.seat) {
+				e.repeat(v)
+			}
+		}
+	}
+}
+
+// look sees whether the owner is still there, and anybody here.
+func (e *Edge) look(now time.Duration) {
+	silent := now - e.heard
+	switch {
+	case silent >= lostAfter:
+		e.Stop(wire.ByeShutdown, "the room's node is not heard", retrySoon)
+		return
+	case silent >= stalledAfter && !e.stalled:
+		e.stall()
+	}
+	if len(e.viewers) > 0 || e.readers() > 0 || e.aud != nil && len(e.aud.viewers) > 0 {
+		e.vacant = 0
+	} else if e.vacant == 0 {
+		e.vacant = max(now, 1)
+	} else if e.cfg.Empty >= 0 && now-e.vacant >= e.cfg.Empty {
+		e.Stop(wire.ByeRoomGone, "", 0)
+	}
+}
+
+// stall tells the viewers that the room stands still.
+func (e *Edge) stall() {
+	e.stalled = true
+	if e.aud == nil {
+		return
+	}
+	e.aud.tellStalled()
+}
+
+func (e *Edge) readers() int {
+	if e.observer == nil {
+		return 0
+	}
+	return e.observer.Readers()
+}
+
+// Stop ends the edge: everybody at it is told the code and the text.
+func (e *Edge) Stop(code wire.Code, text string, retry time.Duration) {
+	if e.ended {
+		return
+	}
+	e.ended = true
+	for _, v := range append([]*Viewer(nil), e.waiting...) {
+		v.bye(code, text, retry)
+	}
+	if e.aud != nil {
+		for i := 0; i < len(e.aud.viewers); i++ {
+			e.aud.viewers[i].bye(code, text, retry)
+		}
+	}
+	if e.observer != nil {
+		e.observer.End(code, text, retry)
+	}
+	e.waiting = nil
+	e.flush()
+	e.publish()
+}
+
+// Info is the newest snapshot. Any goroutine may call it.
+func (e *Edge) Info() Info { return *e.info.Load() }
+
+func (e *Edge) publish() {
+	i := Info{ID: e.cfg.ID, Ended: e.ended, Asleep: e.asleep}
+	if e.aud != nil {
+		i.Kind, i.Epoch, i.Tick, i.TickRate, i.Spectators = e.aud.schema.Kind, e.aud.epoch, e.aud.tick(), e.aud.schema.TickRate, e.aud.spectators
+	}
+	e.info.Store(&i)
+}
+
+// SetObserver gives the edge its observer. There must be a state: see Ready.
+func (e *Edge) SetObserver(o Observer) { e.observer = o }
+
+// Ready reports whether there is something to see. The methods below are of no use
+// before.
+func (e *Edge) Ready() bool { return e.aud != nil }
+
+// Ring is the edge's history.
+func (e *Edge) Ring() *delta.Ring { return e.aud.ring }
+
+// Public is the teams whose sight spectators have.
+func (e *Edge) Public() game.Teams { return e.aud.spectate }
+
+// Epoch names the history of the room.
+func (e *Edge) Epoch() uint64 { return e.aud.epoch }
+
+// Schema is that of the owner's kind.
+func (e *Edge) Schema() *game.Schema { return e.aud.schema }
+
+// Entry is the newest entry, nil before the first.
+func (e *Edge) Entry() *game.Entry {
+	if e.aud == nil {
+		return nil
+	}
+	return e.aud.ring.Newest()
+}
+
+// Ended reports whether the edge is over.
+func (e *Edge) Ended() bool { return e.ended }
+
+// Owner is the node that has the room, as far as the edge was told.
+func (e *Edge) Owner() (sid string, term uint64) { return e.cfg.Owner, e.cfg.Term }
+
+// Stats are the edge's counters.
+func (e *Edge) Stats() Stats { return e.stats }
+
+// welcomeAll answers those whom nobody needs to be asked for, and those whose answer
+// had to wait for its entry.
+func (e *Edge) welcomeAll(now time.Duration) {
+	if e.aud == nil {
+		return
+	}
+	answers := e.answers
+	if len(answers) > 0 && e.ready > e.aud.tick() {
+		answers = nil
+	} else {
+		e.answers = nil
+	}
+	told := len(answers) > 0
+	for i := range answers {
+		e.answer(&answers[i], now)
+	}
+	left := e.waiting[:0]
+	for _, v := range e.waiting {
+		switch {
+		case v.gone || v.joined:
+		case v.req.Spectate && v.req.Resume == nil:
+			e.aud.welcome(v, seated{answer: answer{ok: true}}, now)
+			e.tellMovedTo(v)
+			told = true
+		default:
+			left = append(left, v)
+		}
+	}
+	clear(e.waiting[len(left):])
+	e.waiting = left
+	if told {
+		e.aud.broadcast(now)
+		e.aud.sweep()
+	}
+}
+
+func (e *Edge) answer(a *edgeAnswer, now time.Duration) {
+	v := e.viewers[a.ID]
+	switch {
+	case v == nil && a.ID == 0 && a.Bye:
+		e.Stop(a.Code, a.Text, a.Retry)
+	case v == nil:
+	case a.Bye:
+		delete(e.viewers, a.ID)
+		v.bye(a.Code, a.Text, a.Retry)
+	case !v.joined && len(a.Secret) == SecretSize:
+		v.seat = a.Seat
+		st := seated{answer: answer{ok: true, resumed: a.Resumed}, ack: a.Ack, drops: a.Drops, since: a.Since}
+		copy(st.secret[:], a.Secret)
+		e.aud.welcome(v, st, now)
+		e.tellMovedTo(v)
+	}
+}
+
+// tellMoved tells everybody where the room is now, if they should know.
+func (e *Edge) tellMoved() {
+	if e.aud == nil {
+		return
+	}
+	for _, v := range e.aud.viewers {
+		e.tellMovedTo(v)
+	}
+}
+
+func (e *Edge) tellMovedTo(v *Viewer) {
+	if e.cfg.Moved == nil || v.gone || !v.joined {
+		return
+	}
+	if at := e.cfg.Moved(); at != "" {
+		f := e.aud.pool.Get()
+		f.B = wire.AppendMoved(f.B, at)
+		v.send(f)
+	}
+}
+
+var errNoState = errors.New("room: an entry before the state")
+
+// Receive takes in what the owner sent. b is not kept. An error says that no node of
+// this version sent it.
+func (e *Edge) Receive(now time.Duration, b []byte) error {
+	h, in, err := readDown(b)
+	if err != nil || e.ended || h.term > e.cfg.Term {
+		return err
+	}
+	if h.term < e.cfg.Term {
+		// The owner before gave the room away after its last tick, which may be under
+		// way still; nothing else of it counts.
+		if h.kind == downTick && e.follows(h) {
+			return e.onTick(now, h, in)
+		}
+		return nil
+	}
+	e.heard = now
+	switch h.kind {
+	case downTick:
+		return e.onTick(now, h, in)
+	case downState:
+		return e.onState(now, h, in)
+	case downControl:
+		var c control
+		if in.json(in.b, &c); in.bad {
+			return errRelay
+		}
+		e.onControl(now, h, &c)
+		return nil
+	}
+	return fmt.Errorf("%w: kind %d", errRelay, h.kind)
+}
+
+func (e *Edge) onControl(now time.Duration, h downHead, c *control) {
+	if c.Claim {
+		if now-e.asked >= askEvery {
+			e.greet(now)
+		}
+		return
+	}
+	e.asleep = c.Asleep
+	if c.Asleep && e.aud != nil && h.epoch == e.aud.epoch {
+		e.moving()
+		if h.tick > e.aud.tick() {
+			e.lacks(now)
+		}
+	}
+	for _, a := range c.Answers {
+		e.answers = append(e.answers, a)
+		if !a.Bye {
+			e.ready = max(e.ready, h.tick)
+		}
+	}
+	e.welcomeAll(now)
+}
+
+// follows reports whether a tick goes on with the history held, and is the next.
+func (e *Edge) follows(h downHead) bool {
+	return e.aud != nil && h.epoch == e.aud.epoch && h.tick == e.aud.tick()+1
+}
+
+// moving notes that the room goes on.
+func (e *Edge) moving() { e.stalled = false }
+
+// lacks asks for what is missing.
+func (e *Edge) lacks(now time.Duration) {
+	e.synced = false
+	if now-e.asked >= askEvery {
+		e.asked = now
+		e.up = appendErrand(e.up, upHello, e.hello(false))
+		e.flush()
+	}
+}
