@@ -429,7 +429,7 @@ func (e *Edge) welcomeAll(now time.Duration) {
 	for _, v := range e.waiting {
 		switch {
 		case v.gone || v.joined:
-		case v.req.Spectate && v.req.Resume == nil:
+		case v.req.Spectate && v.req.Resume == nil && !e.behind(v, now):
 			e.aud.welcome(v, seated{answer: answer{ok: true}}, now)
 			e.tellMovedTo(v)
 			told = true
@@ -443,6 +443,20 @@ func (e *Edge) welcomeAll(now time.Duration) {
 		e.aud.broadcast(now)
 		e.aud.sweep()
 	}
+}
+
+// behind reports whether the client has seen more than there is here: it waits until
+// that has come, as it must within a while.
+func (e *Edge) behind(v *Viewer, now time.Duration) bool {
+	switch {
+	case v.req.Epoch < e.aud.epoch || v.req.Epoch == e.aud.epoch && v.req.Tick <= e.aud.tick():
+		return false
+	case v.took == 0:
+		v.took = max(now, 1)
+	case now-v.took >= lostAfter:
+		v.bye(wire.ByeShutdown, "the room is behind what this client has seen", retrySoon)
+	}
+	return true
 }
 
 func (e *Edge) answer(a *edgeAnswer, now time.Duration) {

@@ -78,6 +78,9 @@ func (r *Room) inherit(e *Edge) {
 	a.actor, a.outward, a.stats, a.relayed = r, own.outward, &r.stats, relayed{}
 	a.grace, a.check, a.schema = own.grace, own.check, own.schema
 	r.aud = a
+	if a.epoch == own.epoch && a.tick() > newest.Tick {
+		r.log.Error("the edge knows ticks of this history that the room does not", "edge", a.tick(), "room", newest.Tick)
+	}
 	if a.epoch != own.epoch || a.tick() > newest.Tick {
 		if e.observer != nil {
 			e.observer.End(wire.ByeShutdown, "the room's history begins anew", 0)

@@ -300,6 +300,9 @@ type Observer interface {
 	End(code wire.Code, text string, retry time.Duration)
 }
 
+// Stalled tells everybody that the room stands still until its next tick.
+func (r *Room) Stalled() { r.aud.tellStalled() }
+
 // SetObserver gives the room its observer, before anything else or between ticks.
 func (r *Room) SetObserver(o Observer) {
 	r.observer = o

@@ -41,6 +41,10 @@ type JoinRequest struct {
 	Spectate bool
 	// Resume asks for a seat held before, rather than a new one.
 	Resume *Resume
+	// Epoch and Tick are the cursor of a client that was here before: it is shown
+	// nothing older. 0 for none.
+	Epoch uint64
+	Tick  game.Tick
 	// SchemaHash is that of the schema the client has, 0 for none: the welcome
 	// leaves out a schema that the client has.
 	SchemaHash uint64

@@ -42,6 +42,7 @@ type RoomInfo struct {
 type order struct {
 	Verb string `json:"verb"`
 	Room string `json:"room,omitempty"`
+	Kind string `json:"kind,omitempty"`
 	To   SID    `json:"to,omitempty"`
 }
 
@@ -49,6 +50,8 @@ const (
 	verbMove  = "move"
 	verbClose = "close"
 	verbDrain = "drain"
+	// verbCreate is a node's that another one is to make a room.
+	verbCreate = "create"
 )
 
 // OpenAdmin connects to the NATS of a cluster. It makes nothing there.
@@ -171,12 +174,14 @@ func (a *Admin) ask(ctx context.Context, rooms []RoomInfo, room string, o order)
 	return fmt.Errorf("no room %q", room)
 }
 
-func (a *Admin) order(ctx context.Context, to SID, o order) error {
+func (a *Admin) order(ctx context.Context, to SID, o order) error { return ask(ctx, a.nc, to, o) }
+
+func ask(ctx context.Context, nc *nats.Conn, to SID, o order) error {
 	b, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	m, err := a.nc.RequestWithContext(ctx, orderSubject(to), b)
+	m, err := nc.RequestWithContext(ctx, orderSubject(to), b)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("node %s does not answer", to)
@@ -213,6 +218,14 @@ func (c *Cluster) obey(m *nats.Msg) {
 	case verbDrain:
 		c.opts.Host.Drain()
 		answer("")
+	case verbCreate:
+		c.opts.Host.Make(o.Room, o.Kind, func(err error) {
+			if err != nil {
+				answer(err.Error())
+				return
+			}
+			answer("")
+		})
 	default:
 		answer("unknown verb " + o.Verb)
 	}

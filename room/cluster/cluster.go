@@ -28,6 +28,15 @@ type Host interface {
 	// an operator wants. They may be called on any goroutine.
 	End(room string)
 	Drain()
+	// Make begins a new room for another node, and calls done when that is decided.
+	// It may be called on any goroutine, as the next three.
+	Make(room, kind string, done func(error))
+	// Down hands over what a room's owner told an edge here, Up what an edge told a
+	// room here. b is theirs.
+	Down(room string, b []byte)
+	Up(room string, edge SID, b []byte)
+	// Located says that a room may have another owner, or is gone.
+	Located(room string)
 	// Quit says that this node's rooms are not its own any more.
 	Quit()
 	// About is what other nodes are told of this one.
@@ -68,6 +77,7 @@ type Cluster struct {
 	node  *Node
 	queue []Event
 	ring  chan struct{} // there is something in the queue
+	relay relay
 	// orders are those who wait for the end of a move, by room.
 	orders map[string][]func(why string)
 
@@ -81,6 +91,7 @@ type Stats struct {
 	Strangers atomic.Uint64 // messages that no node of this version sent
 	Rescued   atomic.Uint64 // rooms taken from dead nodes
 	Moved     atomic.Uint64 // rooms taken over from living ones
+	RelayLost atomic.Uint64 // messages of rooms and edges that the network did not take
 }
 
 // Limits of the shell.
@@ -161,6 +172,22 @@ func (c *Cluster) step(ev Event) {
 	for _, e := range effects {
 		c.perform(e)
 	}
+	if room := roomOf(ev); room != "" {
+		c.opts.Host.Located(room)
+	}
+}
+
+// roomOf is the room of an event that may tell of another owner.
+func roomOf(ev Event) string {
+	switch e := ev.(type) {
+	case SeenRoom:
+		return e.Room
+	case Yours:
+		return e.Room
+	case Answer:
+		return e.Key.Room
+	}
+	return ""
 }
 
 func (c *Cluster) perform(e Effect) {
@@ -326,6 +353,31 @@ func (c *Cluster) place(room string, e *entry) Place {
 		}
 	}
 	return p
+}
+
+// Look is Find, and asks the store about a room that this node has not heard of. The
+// caller waits for it.
+func (c *Cluster) Look(ctx context.Context, room string) (Place, bool, error) {
+	if p, ok := c.Find(room); ok {
+		return p, true, nil
+	}
+	ev, err := c.store.get(ctx, Key{Room: room})
+	if err != nil {
+		return Place{}, false, err
+	}
+	e := ev.(SeenRoom)
+	if e.Record.Owner == "" {
+		return Place{}, false, nil
+	}
+	c.Tell(ev)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.place(room, &entry{rev: e.Rev, rec: e.Record}), true, nil
+}
+
+// CreateAt has another node begin a room. The caller waits for it.
+func (c *Cluster) CreateAt(ctx context.Context, to SID, room, kind string) error {
+	return ask(ctx, c.nc, to, order{Verb: verbCreate, Room: room, Kind: kind})
 }
 
 // Rooms is where all rooms are, ordered by name.

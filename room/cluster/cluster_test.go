@@ -51,6 +51,14 @@ func (h *fakeHost) Freeze(f Freeze) {
 	h.c.Tell(Frozen{Room: f.Room, Try: f.Try, Tick: 7, Hash: uint64(len(h.states[f.Room])), State: []byte(h.states[f.Room])})
 }
 
+func (h *fakeHost) Make(_, _ string, done func(error)) { done(nil) }
+
+func (h *fakeHost) Down(string, []byte) {}
+
+func (h *fakeHost) Up(string, SID, []byte) {}
+
+func (h *fakeHost) Located(string) {}
+
 func (h *fakeHost) Thaw(string) {}
 
 func (h *fakeHost) Drop(d Drop) {

@@ -55,6 +55,10 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 			return nil, fmt.Errorf("cluster: %w", err)
 		}
 	}
+	if err := c.openRelay(); err != nil {
+		c.nc.Close()
+		return nil, err
+	}
 	go c.run()
 	go c.watch()
 	for !c.Valid() {

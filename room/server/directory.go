@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -110,7 +111,7 @@ func (d *directory) find(kind *game.Kind, a ask) (*hosted, error) {
 		return nil, errNoRoom
 	case h == nil:
 		return nil, nil
-	case h.room.Info().Kind != kind.Name():
+	case h.kind != kind:
 		return nil, errOtherKind
 	case !a.resume && !a.spectate && h.free() <= 0:
 		return nil, errFull
@@ -121,7 +122,10 @@ func (d *directory) find(kind *game.Kind, a ask) (*hosted, error) {
 // free is the number of seats that nobody has or is about to take. The room's
 // figures are as of its last tick, claims cover what came since.
 func (h *hosted) free() int {
-	i := h.room.Info()
+	if !h.owned() {
+		return math.MaxInt // the owner knows
+	}
+	i := h.at().Info()
 	return i.MaxPlayers - i.Players - int(h.claims.Load())
 }
 
@@ -152,30 +156,55 @@ func (d *directory) make(kind *game.Kind, id string, epoch uint64, checkpoint []
 		Log: log,
 	}
 	var err error
+	var r *room.Room
 	if checkpoint != nil {
-		h.room, err = room.Restore(cfg, checkpoint, loop.Now())
+		r, err = room.Restore(cfg, checkpoint, loop.Now())
 	} else {
-		h.room, err = room.New(cfg, loop.Now())
+		r, err = room.New(cfg, loop.Now())
 	}
 	if err != nil {
 		log.Error("a room cannot be made", "err", err) // the game's own failure is not the client's to read
 		return nil, errUnmade
 	}
+	h.play.Store(playRoom(r))
 	return h, nil
 }
 
-// adopt takes in a room that make made.
+// adopt takes in a room that make made, or has an edge of it here become it.
 func (d *directory) adopt(h *hosted) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	edge := d.rooms[h.id]
 	switch {
-	case len(d.rooms) >= d.srv.cfg.MaxRooms:
-	case d.rooms[h.id] != nil: // what a node that lost its lease still has of it ends first
-	default:
+	case edge != nil && edge.loop.Post(func() { edge.become(h) }):
+		return nil
+	case edge == nil && len(d.rooms) < d.srv.cfg.MaxRooms:
 		return d.enlist(h)
 	}
-	h.room.Stop(wire.ByeFull, "", 0)
+	h.at().Stop(wire.ByeFull, "", 0)
 	return errTooMany
+}
+
+// list has joins that name no room find one, and unlist not any more.
+func (d *directory) list(h *hosted) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.rooms[h.id] == h && !slices.Contains(d.byKind[h.kind.Name()], h) {
+		d.byKind[h.kind.Name()] = append(d.byKind[h.kind.Name()], h)
+	}
+}
+
+func (d *directory) unlist(h *hosted) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.strike(h)
+}
+
+func (d *directory) strike(h *hosted) {
+	list := d.byKind[h.kind.Name()]
+	if i := slices.Index(list, h); i >= 0 {
+		d.byKind[h.kind.Name()] = slices.Delete(list, i, i+1)
+	}
 }
 
 // enlist gives a room a loop and lets it be found. The lock is held.
@@ -184,11 +213,13 @@ func (d *directory) enlist(h *hosted) (err error) {
 		d.srv.cfg.Log.Error("no loop for a room", "room", h.id, "err", err)
 	}
 	if err != nil || !h.loop.Post(func() { h.task = h.loop.Add(h) }) {
-		h.room.Stop(wire.ByeFull, "", 0) // frees what its game holds
+		h.at().Stop(wire.ByeFull, "", 0) // frees what its game holds
 		return errTooMany
 	}
 	d.rooms[h.id] = h
-	d.byKind[h.kind.Name()] = append(d.byKind[h.kind.Name()], h)
+	if h.owned() {
+		d.byKind[h.kind.Name()] = append(d.byKind[h.kind.Name()], h)
+	}
 	return nil
 }
 
@@ -227,11 +258,7 @@ func (d *directory) drop(h *hosted) {
 	if h.pub != nil {
 		d.past[h.id] = h
 	}
-	for k, list := range d.byKind {
-		if i := slices.Index(list, h); i >= 0 {
-			d.byKind[k] = slices.Delete(list, i, i+1)
-		}
-	}
+	d.strike(h)
 }
 
 // watched is the room of that name, or the last one of that name as long as the
@@ -272,7 +299,12 @@ func (d *directory) get(id string) *hosted {
 	return d.rooms[id]
 }
 
-// all is every room, ordered by name.
+// owned is every room that is this server's, ordered by name.
+func (d *directory) owned() []*hosted {
+	return slices.DeleteFunc(d.all(), func(h *hosted) bool { return !h.owned() })
+}
+
+// all is every room and every edge, ordered by name.
 func (d *directory) all() []*hosted {
 	d.mu.Lock()
 	defer d.mu.Unlock()

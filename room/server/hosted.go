@@ -5,19 +5,48 @@ import (
 	"time"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/delta"
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/wire"
 	"github.com/roomd/roomd/room"
 )
 
-// hosted is a room on its loop: the loop.Driver that reads the room's players
-// right before each tick. All but id, loop and claims belong to the loop.
+// venue is where viewers are: a room, or an edge of one that another node has.
+type venue interface {
+	Advance(now time.Duration) time.Duration
+	Join(req room.JoinRequest, p room.Peer) *room.Viewer
+	Stop(code wire.Code, text string, retry time.Duration)
+	SetObserver(o room.Observer)
+	Ring() *delta.Ring
+	Public() game.Teams
+	Epoch() uint64
+	Schema() *game.Schema
+	Ended() bool
+	Stats() room.Stats
+	Info() room.Info
+}
+
+// play is a venue by what it is: one of the two is nil.
+type play struct {
+	venue
+	room *room.Room
+	edge *room.Edge
+}
+
+func playRoom(r *room.Room) *play { return &play{venue: r, room: r} }
+
+func playEdge(e *room.Edge) *play { return &play{venue: e, edge: e} }
+
+// hosted is a room, or an edge of one, on its loop: the loop.Driver that reads the
+// players right before each tick. All but id, loop, kind, claims and what of a play
+// may be asked by anybody belong to the loop.
 type hosted struct {
 	id     string
 	loop   *loop.Loop
 	claims atomic.Int32 // sessions placed here whose join is not yet answered
 
 	srv      *Server
-	room     *room.Room
+	play     atomic.Pointer[play] // changes on the loop
 	task     *loop.Task
 	next     time.Duration
 	sessions []*session
@@ -28,26 +57,38 @@ type hosted struct {
 	pub      *public // nil until somebody watches over HTTP
 
 	// Of a cluster:
-	term   uint64 // under which the room is this node's
-	frozen bool   // it is being given away
-	given  bool   // it is another node's now
+	term   uint64        // under which the room is this node's
+	frozen bool          // it is being given away
+	given  bool          // it is another node's now
+	still  time.Duration // since when it stands still, 0: it does not
+	silent bool          // the viewers were told
+	// forward has the room now, whose closures still name this one.
+	forward *hosted
 }
+
+func (h *hosted) at() *play { return h.play.Load() }
+
+// owned reports whether the room itself is here.
+func (h *hosted) owned() bool { return h.at().room != nil }
 
 // Advance implements loop.Driver.
 func (h *hosted) Advance(now time.Duration) time.Duration {
-	if s := h.srv.shard; s != nil && !h.room.Ended() && (h.frozen || !s.valid()) {
-		return now + frozenPoll // it stands still, and goes on with the next tick
+	p := h.at()
+	if s := h.srv.shard; s != nil && p.room != nil && !p.Ended() && (h.frozen || !s.valid()) {
+		h.stand(now, p.room)
+		return now + frozenPoll // it goes on with the next tick
 	}
+	h.still = 0
 	if now >= h.next {
 		h.readPlayers()
 	}
-	h.next = h.room.Advance(now)
+	h.next = p.Advance(now)
 	for i, s := range h.answered {
 		s.answered()
 		h.answered[i] = nil
 	}
 	h.answered = h.answered[:0]
-	if h.room.Ended() {
+	if p.Ended() {
 		h.end()
 		return loop.Never
 	}
@@ -58,6 +99,17 @@ func (h *hosted) Advance(now time.Duration) time.Duration {
 		}
 	}
 	return h.next
+}
+
+// stand tells the viewers of a room that stands still for long.
+func (h *hosted) stand(now time.Duration, r *room.Room) {
+	switch {
+	case h.still == 0:
+		h.still, h.silent = now, false
+	case !h.silent && now-h.still >= stalledAfter:
+		h.silent = true
+		r.Stalled()
+	}
 }
 
 // readPlayers takes in what the kernel holds for this room. It walks backwards
@@ -94,6 +146,10 @@ func (h *hosted) remove(s *session) {
 // wake has the loop run Advance soon: the room has something to do before the
 // deadline it last gave.
 func (h *hosted) wake() {
+	if h.forward != nil {
+		h.forward.wake()
+		return
+	}
 	if h.task != nil {
 		h.task.Wake()
 	}
@@ -105,7 +161,7 @@ func (h *hosted) end() {
 	if h.srv.shard != nil {
 		h.srv.shard.ended(h)
 	}
-	h.srv.stats.forLoop(h.loop).ended(h.room.Stats())
+	h.srv.stats.forLoop(h.loop).ended(h.at().Stats())
 	if h.isolated {
 		h.loop.Add(&retiree{h.srv, h.loop, loop.Now() + h.srv.cfg.ShutdownTimeout})
 	}

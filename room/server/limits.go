@@ -51,6 +51,14 @@ const (
 	joinTimeout = 20 * time.Second
 	// rescueHint is what clients wait whose room is changing hands.
 	rescueHint = 300 * time.Millisecond
+	// lookTimeout bounds the search for a room in the cluster, readyPoll is the time
+	// between two looks whether there is something to see of it.
+	lookTimeout = 3 * time.Second
+	readyPoll   = 5 * time.Millisecond
+	// edgeLinger is how long an edge stays for which nobody is there.
+	edgeLinger = 5 * time.Second
+	// stalledAfter is how long a room stands still before its viewers are told.
+	stalledAfter = 600 * time.Millisecond
 	// movedHint is what clients that do not know that rooms move wait.
 	movedHint = 100 * time.Millisecond
 	// maxHTTPLinks bounds the sessions over HTTP requests.

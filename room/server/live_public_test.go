@@ -302,7 +302,7 @@ func TestDelayedRoomTellsNothingOfNow(t *testing.T) {
 		if i := strings.LastIndex(body, `"tick":`); i >= 0 {
 			fmt.Sscanf(body[i:], `"tick":%d`, &tick)
 		}
-		if now := int(l.dir.get("s").room.Info().Tick); tick != 0 && tick > now-100 {
+		if now := int(l.dir.get("s").at().Info().Tick); tick != 0 && tick > now-100 {
 			t.Errorf("%s tells of tick %d at %d", path, tick, now)
 		}
 	}

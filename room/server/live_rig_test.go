@@ -280,7 +280,7 @@ func (l *live) skipped() (n int) {
 // socket.
 func (s *seat) wantNoGap() {
 	s.t.Helper()
-	now := s.l.dir.get(s.core.Room()).room.Info().Tick
+	now := s.l.dir.get(s.core.Room()).at().Info().Tick
 	last, _ := s.core.Tick()
 	n := max(int(now)-int(last), 5)
 	s.wantEveryTick(n)

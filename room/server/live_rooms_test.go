@@ -76,7 +76,7 @@ func TestSleepingRoomWakes(t *testing.T) {
 			// Read on the loop, so behind the tick of which ann has seen the state.
 			look := func() (asleep bool, ticks uint64) {
 				done := make(chan struct{})
-				h.loop.Post(func() { asleep, ticks = h.room.Info().Asleep, h.room.Stats().Ticks; close(done) })
+				h.loop.Post(func() { asleep, ticks = h.at().Info().Asleep, h.at().Stats().Ticks; close(done) })
 				<-done
 				return asleep, ticks
 			}

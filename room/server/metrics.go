@@ -52,8 +52,8 @@ func (s *Server) loopStatsNow(ctx context.Context) []loopReading {
 func (s *Server) readLoop(l *loop.Loop, rooms []*hosted) loopReading {
 	r := loopReading{loop: l.Stats(), tally: s.stats.gone(l), readers: map[sse.ReaderKind]int{}}
 	for _, h := range rooms {
-		if !h.room.Ended() {
-			st := h.room.Stats()
+		if p := h.at(); !p.Ended() {
+			st := p.Stats()
 			r.rooms.Add(&st)
 		}
 		if h.pub != nil {
@@ -115,6 +115,8 @@ func (c *collector) cluster(m emitter) {
 	m.counter("cluster_unknown_total", "Compare-and-sets that the store did not answer in time.", s.Unknown.Load())
 	m.counter("cluster_strangers_total", "Messages that no node of this version sent.", s.Strangers.Load())
 	m.counter("cluster_rooms_rescued_total", "Rooms taken from dead nodes.", s.Rescued.Load())
+	m.gauge("cluster_edges", "Rooms of other nodes that are served here.", float64(c.srv.shard.edges()))
+	m.counter("cluster_relay_lost_total", "Messages of rooms and edges that the network did not take, and that are asked for again.", s.RelayLost.Load())
 	m.counter("cluster_rooms_moved_total", "Rooms taken over from living nodes.", s.Moved.Load())
 }
 

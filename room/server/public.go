@@ -21,18 +21,22 @@ type public struct {
 // public is the room's, made for the first who asks. It is nil when the room has
 // ended without anybody watching.
 func (h *hosted) public() *public {
-	if h.pub != nil || h.room.Ended() {
+	at := h.at()
+	if h.pub != nil && !h.pub.over || at.Ended() {
 		return h.pub
+	}
+	if at.edge != nil && !at.edge.Ready() {
+		return nil
 	}
 	p := &public{host: h}
 	opts := h.kind.Options()
 	p.log = sse.NewLog(sse.Config{
-		Room: h.id, Schema: h.room.Schema(), SchemaHash: h.room.Schema().Hash(), Epoch: h.room.Epoch(),
-		View: h.room.Public(), Rate: h.srv.cfg.SpectateRate, MinDelay: opts.SpectateDelay, Wake: p.wake, Log: h.srv.cfg.Log,
-	}, h.room.Ring())
+		Room: h.id, Schema: at.Schema(), SchemaHash: at.Schema().Hash(), Epoch: at.Epoch(),
+		View: at.Public(), Rate: h.srv.cfg.SpectateRate, MinDelay: opts.SpectateDelay, Wake: p.wake, Log: h.srv.cfg.Log,
+	}, at.Ring())
 	p.task = h.loop.Add(p)
 	h.pub = p
-	h.room.SetObserver(p)
+	at.SetObserver(p)
 	return p
 }
 
@@ -65,8 +69,10 @@ func (p *public) Advance(now time.Duration) time.Duration {
 	next := p.log.Advance(now)
 	if p.over && !p.log.Watching() {
 		p.task.Remove()
-		p.host.pub = nil
-		p.host.srv.dir.forget(p.host)
+		if p.host.pub == p {
+			p.host.pub = nil
+			p.host.srv.dir.forget(p.host)
+		}
 		p.host.srv.stats.forLoop(p.host.loop).logEnded(p.log.Stats())
 		return loop.Never
 	}

@@ -40,7 +40,7 @@ func (s *Server) route(c *loop.Conn, req *ws.Request) bool {
 	}
 	h := s.dir.watched(id)
 	q, err := sse.Parse(req.Query(), req.Header)
-	if h == nil || err != nil {
+	if h == nil || err != nil || !h.shown() {
 		return false
 	}
 	v := &visit{srv: s, host: h, q: q, cors: corsFields(req.Origin())}
@@ -128,11 +128,8 @@ func (s *Server) watch(serve func(http.ResponseWriter, *http.Request, *hosted, s
 			w.Header().Set(f[0], f[1])
 		}
 		h := s.dir.watched(r.PathValue("id"))
-		if h == nil && s.shard != nil {
-			if at := s.shard.page(r); at != "" {
-				http.Redirect(w, r, at, http.StatusTemporaryRedirect)
-				return
-			}
+		if s.shard != nil && (h == nil || !h.shown()) {
+			h = s.shard.viewed(r.Context(), r.PathValue("id"))
 		}
 		if h == nil {
 			fail(w, http.StatusNotFound, "unknown_room", "no room of this name is here")

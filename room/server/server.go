@@ -203,7 +203,8 @@ func (s *Server) stopLoops() {
 func (s *Server) drain(end context.Context) {
 	rooms := s.dir.drain()
 	if s.shard != nil {
-		rooms = s.shard.leave(end)
+		s.shard.leave(end)
+		rooms = s.dir.all()
 	}
 	s.cfg.Log.Info("shutting down", "rooms", len(rooms))
 	on := map[*loop.Loop][]*hosted{} // one function each: a mailbox is smaller than MaxRooms
@@ -213,7 +214,7 @@ func (s *Server) drain(end context.Context) {
 	for l, list := range on {
 		l.Post(func() {
 			for _, h := range list {
-				h.room.Stop(wire.ByeShutdown, "the server is shutting down", retryHint)
+				h.at().Stop(s.farewell(h))
 				h.wake()
 			}
 		})
@@ -224,6 +225,16 @@ func (s *Server) drain(end context.Context) {
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}
+}
+
+// farewell is what the viewers of a room are told at the end of the server.
+func (s *Server) farewell(h *hosted) (code wire.Code, text string, retry time.Duration) {
+	if s.shard != nil && !h.owned() {
+		if at := s.shard.address(h.id); at != "" {
+			return wire.ByeMoved, at, movedHint
+		}
+	}
+	return wire.ByeShutdown, "the server is shutting down", retryHint
 }
 
 // awaitFlush polls, since a closing connection waits for its peer's close
@@ -315,10 +326,14 @@ func (s *Server) Mail(room, topic string, body []byte) error {
 		return ErrTooBig
 	}
 	h := s.dir.get(room)
-	if h == nil {
+	if h == nil || !h.owned() {
 		return ErrNoRoom
 	}
-	if !h.loop.Post(func() { h.room.Mail(topic, body) }) {
+	if !h.loop.Post(func() {
+		if r := h.at().room; r != nil {
+			r.Mail(topic, body)
+		}
+	}) {
 		return ErrBusy
 	}
 	return nil
@@ -358,10 +373,9 @@ func (s *Server) deliverPosts(ctx context.Context) {
 // Rooms lists the rooms of this server by name, each as of its last tick or
 // the second before.
 func (s *Server) Rooms() []room.Info {
-	all := s.dir.all()
-	list := make([]room.Info, len(all))
-	for i, h := range all {
-		list[i] = h.room.Info()
+	var list []room.Info
+	for _, h := range s.dir.owned() {
+		list = append(list, h.at().Info())
 	}
 	return list
 }

@@ -280,8 +280,6 @@ func (s *session) located(a ask, to located) {
 			wait = rescueHint
 		}
 		s.Bye(byeCode(to.err), to.err.Error(), wait)
-	case to.url != "":
-		s.Bye(wire.ByeMoved, to.url, movedHint)
 	default:
 		a.room = to.room
 		s.seat(a)
@@ -308,7 +306,7 @@ func (s *session) arrive() {
 	if s.stage != placing {
 		return
 	}
-	if s.host.room.Ended() {
+	if s.host.at().Ended() {
 		s.elsewhere(wire.ByeRoomGone, errNoRoom.Error())
 		return
 	}
@@ -318,7 +316,7 @@ func (s *session) arrive() {
 	}
 	req := room.JoinRequest{
 		Name: name, User: s.admit.User, Params: s.hello.Params, Data: s.admit.Data,
-		Spectate: s.hello.Spectate(), SchemaHash: s.hello.SchemaHash,
+		Spectate: s.hello.Spectate(), SchemaHash: s.hello.SchemaHash, Epoch: s.hello.Epoch, Tick: game.Tick(s.hello.Tick),
 	}
 	if s.hello.Token != "" {
 		t, _ := room.ParseToken(s.hello.Token) // parsed once already, in place
@@ -327,7 +325,7 @@ func (s *session) arrive() {
 	s.stage = playing
 	s.conn.SetTimer(0)
 	s.host.add(s)
-	s.viewer = s.host.room.Join(req, s)
+	s.viewer = s.host.at().Join(req, s)
 	s.hello = wire.Hello{}
 	s.admit = Admission{}
 }

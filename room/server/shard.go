@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room"
 	"github.com/roomd/roomd/room/cluster"
 )
 
@@ -70,6 +69,9 @@ type ClusterConfig struct {
 	// Lease is how long a silent node keeps its rooms, default 3 s, or 10 s with
 	// Listen: a node's death is then a NATS server's.
 	Lease time.Duration
+	// RelayAlways keeps clients at the node that they came to; else those that can go
+	// to the node of their room.
+	RelayAlways bool
 	// Checkpoint is the time between two states kept of a room, default 2 s: what is
 	// lost with a node.
 	Checkpoint time.Duration
@@ -118,6 +120,7 @@ func (h *shard) join(ctx context.Context) error {
 		return err
 	}
 	h.c.Store(c)
+	h.rewatch(c)
 	return nil
 }
 
@@ -163,6 +166,7 @@ func (h *shard) Start(s cluster.Start, checkpoint []byte) {
 	}
 	if err == nil {
 		made.term = s.Term
+		made.at().room.SetRelay(roomRelay{h, s.Room}, s.Term)
 		err = h.srv.dir.adopt(made)
 	}
 	if err != nil {
@@ -192,12 +196,12 @@ func (h *shard) answer(room string, err error) {
 	}
 }
 
-// on runs f on the loop of a room here, if there is one.
-func (h *shard) on(room string, f func(r *hosted)) {
-	if r := h.srv.dir.get(room); r != nil {
+// on runs f on the loop of a room of this node, if it is one.
+func (h *shard) on(name string, f func(r *hosted, own *room.Room)) {
+	if r := h.srv.dir.get(name); r != nil {
 		r.loop.Post(func() {
-			if !r.room.Ended() {
-				f(r)
+			if own := r.at().room; own != nil && !own.Ended() {
+				f(r, own)
 			}
 			r.wake()
 		})
@@ -206,30 +210,30 @@ func (h *shard) on(room string, f func(r *hosted)) {
 
 // Freeze implements cluster.Host.
 func (h *shard) Freeze(f cluster.Freeze) {
-	h.on(f.Room, func(r *hosted) {
-		if r.room.Entry() == nil {
+	h.on(f.Room, func(r *hosted, own *room.Room) {
+		if own.Entry() == nil {
 			return // not one tick was made: the move is given up in a while
 		}
 		r.frozen = true
 		h.tell(cluster.Frozen{
-			Room: f.Room, Try: f.Try, Tick: uint32(r.room.Entry().Tick), Hash: r.room.Hash(), State: r.room.AppendCheckpoint(nil, loop.Now()),
+			Room: f.Room, Try: f.Try, Tick: uint32(own.Entry().Tick), Hash: own.Hash(), State: own.AppendCheckpoint(nil, loop.Now()),
 		})
 	})
 }
 
 // Thaw implements cluster.Host.
-func (h *shard) Thaw(room string) { h.on(room, func(r *hosted) { r.frozen = false }) }
+func (h *shard) Thaw(name string) { h.on(name, func(r *hosted, _ *room.Room) { r.frozen = false }) }
 
-// Drop implements cluster.Host: everybody is sent to where the room is now.
+// Drop implements cluster.Host: what is left of the room here is an edge of it.
 func (h *shard) Drop(d cluster.Drop) {
-	code, text, wait := wire.ByeShutdown, "the room is being taken over", retryHint
-	if at := h.address(d.Room); at != "" {
-		code, text, wait = wire.ByeMoved, at, movedHint
+	if d.To == "" {
+		h.on(d.Room, func(r *hosted, own *room.Room) {
+			r.given = true
+			own.Stop(wire.ByeRoomGone, "", 0)
+		})
+		return
 	}
-	h.on(d.Room, func(r *hosted) {
-		r.given = true
-		r.room.Stop(code, text, wait)
-	})
+	h.on(d.Room, func(r *hosted, own *room.Room) { h.depart(r, own) })
 }
 
 // address is where clients find a room of another node; empty if that is not known.
@@ -269,7 +273,7 @@ func (h *shard) Load(l cluster.Load) {
 		defer h.mu.Unlock()
 		if h.loads[l.Room] != n {
 			if err == nil {
-				made.room.Stop(wire.ByeRoomGone, "", 0)
+				made.at().Stop(wire.ByeRoomGone, "", 0)
 			}
 			return
 		}
@@ -278,7 +282,7 @@ func (h *shard) Load(l cluster.Load) {
 			answer.Err = err.Error()
 		} else {
 			h.prepared[l.Room] = made
-			answer.Hash = made.room.Hash()
+			answer.Hash = made.at().room.Hash()
 		}
 		h.tell(answer)
 	}()
@@ -292,7 +296,7 @@ func (h *shard) Unload(room string) {
 	delete(h.prepared, room)
 	h.mu.Unlock()
 	if made != nil {
-		made.room.Stop(wire.ByeRoomGone, "", 0)
+		made.at().Stop(wire.ByeRoomGone, "", 0)
 	}
 }
 
@@ -303,8 +307,8 @@ func (h *shard) Failed(f cluster.Failed) {
 }
 
 // End implements cluster.Host.
-func (h *shard) End(room string) {
-	h.on(room, func(r *hosted) { r.room.Stop(wire.ByeGameEnded, "closed by the operator", 0) })
+func (h *shard) End(name string) {
+	h.on(name, func(_ *hosted, own *room.Room) { own.Stop(wire.ByeGameEnded, "closed by the operator", 0) })
 }
 
 // Drain implements cluster.Host.
@@ -324,7 +328,7 @@ func (h *shard) give(c *cluster.Cluster) bool {
 			to = append(to, p.SID)
 		}
 	}
-	for i, r := range h.srv.dir.all() {
+	for i, r := range h.srv.dir.owned() {
 		if len(to) > 0 {
 			c.Tell(cluster.MoveRoom{Room: r.id, To: to[i%len(to)]})
 		}
@@ -336,11 +340,8 @@ func (h *shard) give(c *cluster.Cluster) bool {
 // under another name.
 func (h *shard) Quit() {
 	old := h.c.Swap(nil)
-	for _, r := range h.srv.dir.all() {
-		h.on(r.id, func(r *hosted) {
-			r.given = true
-			r.room.Stop(wire.ByeShutdown, "this node lost its rooms to others", retryHint)
-		})
+	for _, r := range h.srv.dir.owned() {
+		h.on(r.id, func(r *hosted, own *room.Room) { h.depart(r, own) })
 	}
 	go func() {
 		old.Close()
@@ -354,65 +355,6 @@ func (h *shard) Quit() {
 			h.srv.cfg.Log.Error("not in the cluster yet", "err", err)
 		}
 	}()
-}
-
-// located is where a join goes: here, to an address, or nowhere.
-type located struct {
-	room string
-	url  string
-	err  error
-}
-
-// locate finds the room for a join, or has one made, and calls found once, on any
-// goroutine.
-func (h *shard) locate(a ask, found func(located)) {
-	c := h.c.Load()
-	switch {
-	case c == nil || !c.Valid():
-		found(located{err: errStalled})
-		return
-	case a.room == "":
-		if r, err := h.srv.dir.seek(a); r != nil || err != nil {
-			if err != nil {
-				found(located{err: err})
-				return
-			}
-			found(located{room: r.id})
-			return
-		}
-		a.room = newRoomID()
-		if at := h.lightest(c); at != "" {
-			found(located{url: at + "?room=" + a.room})
-			return
-		}
-	}
-	p, ok := c.Find(a.room)
-	switch {
-	case ok && p.Kind != a.kind:
-		found(located{err: errOtherKind})
-	case ok && p.Mine && h.srv.dir.get(a.room) != nil:
-		found(located{room: a.room})
-	case ok && !p.Mine && p.Alive:
-		if at := h.address(a.room); at != "" {
-			found(located{url: at})
-			return
-		}
-		found(located{err: errUnknownNode})
-	case ok && !p.Mine:
-		found(located{err: errRescue})
-	case !ok && (a.resume || a.spectate):
-		found(located{err: errNoRoom})
-	default:
-		h.await(a.room, func(err error) {
-			if err != nil {
-				err = fmt.Errorf("%w: %v", errRescue, err) // somebody else was faster: the client asks again
-			}
-			found(located{room: a.room, err: err})
-		})
-		if !ok {
-			c.Tell(cluster.Create{Room: a.room, Kind: a.kind})
-		}
-	}
 }
 
 // elsewhere is the rooms of other nodes that live.
@@ -444,19 +386,6 @@ func (h *shard) isNode(origin string) bool {
 	return false
 }
 
-// lightest is the address of another node for a new room, if one of two that are
-// drawn has fewer rooms than this one ("power of two choices").
-func (h *shard) lightest(c *cluster.Cluster) string {
-	peers, own := c.Peers(), h.About()
-	best, at := own.Rooms, ""
-	for range min(2, len(peers)) {
-		if p := peers[rand.IntN(len(peers))]; p.URL != "" && !p.Drain && (p.Rooms < best || own.Drain) {
-			best, at = p.Rooms, p.URL
-		}
-	}
-	return at
-}
-
 func (h *shard) await(room string, f func(error)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -473,7 +402,7 @@ func (h *shard) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, r := range h.srv.dir.all() {
+		for _, r := range h.srv.dir.owned() {
 			if c := h.c.Load(); c != nil && ctx.Err() == nil {
 				h.save(ctx, c, r)
 			}
@@ -490,8 +419,8 @@ func (h *shard) save(ctx context.Context, c *cluster.Cluster, r *hosted) {
 	got := make(chan taken, 1)
 	if !r.loop.Post(func() {
 		t := taken{}
-		if e := r.room.Entry(); e != nil && !r.room.Ended() && !r.frozen {
-			t = taken{saved{r.term, uint32(e.Tick)}, r.room.AppendCheckpoint(nil, loop.Now())}
+		if own := r.at().room; own != nil && own.Entry() != nil && !own.Ended() && !r.frozen {
+			t = taken{saved{r.term, uint32(own.Entry().Tick)}, own.AppendCheckpoint(nil, loop.Now())}
 		}
 		got <- t
 	}) {
@@ -526,6 +455,12 @@ func (h *shard) ended(r *hosted) {
 	h.mu.Lock()
 	delete(h.saved, r.id)
 	h.mu.Unlock()
+	if !r.owned() {
+		if c := h.c.Load(); c != nil {
+			c.Unwatch(r.id)
+		}
+		return
+	}
 	if !r.given {
 		h.tell(cluster.CloseRoom{Room: r.id})
 		if c := h.c.Load(); c != nil {
@@ -536,33 +471,30 @@ func (h *shard) ended(r *hosted) {
 
 // leave gives the rooms to other nodes, as far as there are any and until half of
 // the time is over, and ends the lease, so that what is left is taken over at once.
-// It returns what is left.
-func (h *shard) leave(end context.Context) []*hosted {
+func (h *shard) leave(end context.Context) {
 	ctx, cancel := context.WithTimeout(end, h.srv.cfg.ShutdownTimeout/2)
 	defer cancel()
 	c := h.c.Load()
 	if c == nil {
-		return h.srv.dir.all()
+		return
 	}
 	if h.give(c) {
 		tick := time.NewTicker(flushPoll)
 		defer tick.Stop()
-		for len(h.srv.dir.all()) > 0 && ctx.Err() == nil {
+		for len(h.srv.dir.owned()) > 0 && ctx.Err() == nil {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
 			}
 		}
 	}
-	left := h.srv.dir.all()
-	for _, r := range left {
+	for _, r := range h.srv.dir.owned() {
 		h.save(end, c, r)
 		r.loop.Post(func() { r.given = true })
 	}
 	resign, cancel := context.WithTimeout(end, h.srv.cfg.ShutdownTimeout/4)
 	defer cancel()
 	c.Resign(resign)
-	return left
 }
 
 // close ends what join began.

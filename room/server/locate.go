@@ -1,0 +1,166 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room/cluster"
+)
+
+// located is where a join goes: a room here, or one of which there is an edge here.
+type located struct {
+	room string
+	err  error
+}
+
+// locate finds the room for a join, or has one made, and calls found once, on any
+// goroutine.
+func (h *shard) locate(a ask, found func(located)) {
+	c := h.c.Load()
+	switch {
+	case c == nil || !c.Valid():
+		found(located{err: errStalled})
+		return
+	case h.srv.kinds[a.kind] == nil:
+		found(located{err: errNoKind})
+		return
+	case a.room != "":
+	default:
+		if r, err := h.srv.dir.seek(a); r != nil || err != nil {
+			if err != nil {
+				found(located{err: err})
+				return
+			}
+			found(located{room: r.id})
+			return
+		}
+		a.room = newRoomID()
+		if to := h.lightest(c); to != "" {
+			go func() { found(h.createAt(c, to, a)) }()
+			return
+		}
+	}
+	if p, ok := c.Find(a.room); ok {
+		h.enter(a, p, found)
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+		defer cancel()
+		switch p, ok, err := c.Look(ctx, a.room); {
+		case err != nil:
+			found(located{err: fmt.Errorf("%w: %v", errRescue, err)})
+		case ok:
+			h.enter(a, p, found)
+		case a.resume || a.spectate:
+			found(located{err: errNoRoom})
+		default:
+			h.begun(a.room, a.kind, func(err error) { found(located{room: a.room, err: err}) })
+		}
+	}()
+}
+
+// enter finds the way to a room that is somewhere.
+func (h *shard) enter(a ask, p cluster.Place, found func(located)) {
+	switch {
+	case p.Kind != a.kind:
+		found(located{err: errOtherKind})
+	case !p.Mine:
+		found(located{room: a.room, err: h.edge(p)})
+	case h.srv.dir.get(a.room) != nil:
+		found(located{room: a.room})
+	default: // it is about to start
+		h.await(a.room, func(err error) { found(located{room: a.room, err: soon(err)}) })
+	}
+}
+
+// begun begins a room here, and waits for it.
+func (h *shard) begun(room, kind string, done func(error)) {
+	h.await(room, func(err error) { done(soon(err)) })
+	h.tell(cluster.Create{Room: room, Kind: kind})
+}
+
+// Make implements cluster.Host.
+func (h *shard) Make(room, kind string, done func(error)) {
+	if h.srv.kinds[kind] == nil {
+		done(errNoKind)
+		return
+	}
+	h.begun(room, kind, done)
+}
+
+// soon makes of a failure one after which asking again may help: somebody else was
+// faster.
+func soon(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %v", errRescue, err)
+}
+
+// createAt has another node make a room, of which there is an edge here then.
+func (h *shard) createAt(c *cluster.Cluster, to cluster.SID, a ask) located {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	if err := c.CreateAt(ctx, to, a.room, a.kind); err != nil {
+		return located{err: soon(err)}
+	}
+	p, ok, err := c.Look(ctx, a.room)
+	switch {
+	case err != nil:
+		return located{err: soon(err)}
+	case !ok:
+		return located{err: soon(errNoRoom)}
+	}
+	return located{room: a.room, err: h.edge(p)}
+}
+
+// lightest is another node for a new room, if one of two that are drawn has fewer
+// rooms than this one ("power of two choices", Mitzenmacher 2001).
+func (h *shard) lightest(c *cluster.Cluster) cluster.SID {
+	peers, own := c.Peers(), h.About()
+	best, at := own.Rooms, cluster.SID("")
+	for range min(2, len(peers)) {
+		if p := peers[rand.IntN(len(peers))]; !p.Drain && (p.Rooms < best || own.Drain) {
+			best, at = p.Rooms, p.SID
+		}
+	}
+	return at
+}
+
+// errNobody is why an edge is not made: no node of this cluster has the room.
+var errNobody = errors.New("the room is nobody's")
+
+// viewed is the room of that name, or an edge of it, when there is something to see;
+// nil if there is none, or not in time.
+func (h *shard) viewed(ctx context.Context, room string) *hosted {
+	c := h.c.Load()
+	if c == nil || !wire.ValidRoom(room) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if h.srv.dir.get(room) == nil {
+		p, ok, err := c.Look(ctx, room)
+		if err != nil || !ok || p.Mine || h.edge(p) != nil {
+			return nil
+		}
+	}
+	tick := time.NewTicker(readyPoll)
+	defer tick.Stop()
+	for {
+		r := h.srv.dir.get(room)
+		if r == nil || r.shown() {
+			return r
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
