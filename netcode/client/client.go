@@ -24,6 +24,9 @@ type Options struct {
 	// Dial and later by the goroutine that reads. It may call all methods of the
 	// Client.
 	OnUpdate func(*Client)
+	// Stay keeps the client where it is when the server says that the room is at
+	// another node, which it may go to.
+	Stay bool
 	// Retries is how often in a row a broken connection is tried again before
 	// the client gives up; 0 is without end, negative is never.
 	Retries    int
@@ -67,7 +70,10 @@ type Client struct {
 
 	mu    sync.Mutex
 	core  *Core
-	conn  *conn // nil while there is none
+	conn  *conn  // nil while there is none
+	next  *conn  // to go on with, when conn is left
+	near  string // its address
+	going bool   // a connection to where the room is now is being made
 	input InputBuilder
 	buf   []byte
 	pings uint32
@@ -203,6 +209,10 @@ func (c *Client) run(conn *conn) {
 	for {
 		start := time.Now()
 		err := c.serve(conn)
+		if next := c.goNear(conn); next != nil {
+			conn = next
+			continue
+		}
 		conn.nc.Close()
 		c.mu.Lock()
 		c.conn = nil
@@ -251,10 +261,73 @@ func (c *Client) receive(conn *conn, msg []byte) error {
 	if p, ok := c.core.Pong(); ok {
 		c.rtt = time.Since(c.began) - time.Duration(p.T)*time.Microsecond
 	}
+	if at := c.core.Moved(); at != "" && !c.opts.Stay && !c.going {
+		c.going = true
+		go c.prepare(conn, at)
+	}
 	if out := c.core.Outgoing(); len(out) > 0 {
 		return conn.write(ws.OpBinary, out)
 	}
 	return nil
+}
+
+// prepare makes a connection to where the room is now, and has serve leave old for
+// it. If that does not succeed everything stays as it is.
+func (c *Client) prepare(old *conn, at string) {
+	ctx, cancel := context.WithTimeout(c.ctx, maxHandshake)
+	defer cancel()
+	address, _, ok := roomAddress(at)
+	var next *conn
+	var err error
+	if ok {
+		next, err = dial(ctx, address, &c.opts)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.going = false
+	switch {
+	case !ok || err != nil:
+		c.opts.Log.Debug("stays", "url", c.url, "moved", at, "err", err)
+	case c.conn != old || c.ctx.Err() != nil:
+		next.nc.Close()
+	default:
+		c.next, c.near = next, address
+		old.nc.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// goNear joins by the connection that prepare made, if there is one, and then closes
+// old: the seat is never without a connection. It returns nil if there is none or if
+// the room is not there.
+func (c *Client) goNear(old *conn) *conn {
+	c.mu.Lock()
+	next := c.next
+	c.next = nil
+	if next != nil {
+		c.url = c.near
+	}
+	c.mu.Unlock()
+	if next == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, maxHandshake)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { next.nc.Close() })
+	err := c.join(next)
+	if err == nil && !stop() {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = c.use(next)
+	}
+	if err != nil {
+		next.nc.Close()
+		c.goTo(c.home)
+		return nil
+	}
+	old.nc.Close()
+	c.updated()
+	return next
 }
 
 func (c *Client) updated() {
@@ -282,15 +355,24 @@ func (c *Client) follow(err error) bool {
 	if !errors.As(err, &bye) || bye.Code != wire.ByeMoved {
 		return false
 	}
-	u, err := url.Parse(bye.Text)
-	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" {
-		return false
+	address, room, ok := roomAddress(bye.Text)
+	if ok {
+		c.goTo(address)
+		c.View(func(core *Core) { core.Goto(room) })
 	}
-	room := u.Query().Get("room")
+	return ok
+}
+
+// roomAddress is what a server says of a room elsewhere (PROTOCOL.md sections 9.7 and
+// 10.1).
+func roomAddress(text string) (address, room string, ok bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" {
+		return "", "", false
+	}
+	room = u.Query().Get("room")
 	u.RawQuery = ""
-	c.goTo(u.String())
-	c.View(func(core *Core) { core.Goto(room) })
-	return true
+	return u.String(), room, true
 }
 
 // goTo sets the address of the next attempt. Only the goroutine that connects does.

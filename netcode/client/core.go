@@ -56,6 +56,7 @@ type Stats struct {
 	Checks, WrongHashes uint64
 	Drops               uint64 // inputs that the server dropped
 	EventsLost          uint64 // dropped because nobody asked for them
+	Resets              uint64 // histories that ended while connected
 }
 
 // Core is one viewer: it turns received messages into state and makes the
@@ -127,6 +128,8 @@ type link struct {
 
 	pong    wire.Pong
 	hasPong bool
+	stalled bool
+	moved   string // where the room is, until it is asked for
 }
 
 // NewCore returns a viewer that has not been connected.
@@ -264,6 +267,18 @@ func (c *Core) AppendPing(dst []byte, id uint32, t uint64) []byte {
 func (c *Core) Pong() (p wire.Pong, ok bool) {
 	ok, c.link.hasPong = c.link.hasPong, false
 	return c.link.pong, ok
+}
+
+// Stalled reports whether the server said that the room stands still, and it has not
+// gone on since.
+func (c *Core) Stalled() bool { return c.link.stalled }
+
+// Moved is where the server said that the room is, if that was not yet asked for: to
+// go there or to stay are both right.
+func (c *Core) Moved() string {
+	url := c.link.moved
+	c.link.moved = ""
+	return url
 }
 
 // AppendLeave appends what gives up the seat at once.

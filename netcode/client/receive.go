@@ -72,6 +72,14 @@ func (c *Core) message(kind wire.Kind, r *wire.Reader, n int) error {
 		return c.onEvent(r, n)
 	case wire.KindCheck:
 		return c.onCheck(r, n)
+	case wire.KindReset:
+		return c.onReset(r, n)
+	case wire.KindStalled:
+		c.link.stalled = true
+	case wire.KindMoved:
+		url, err := wire.ReadMoved(r, n)
+		c.link.moved = url
+		return err
 	}
 	return nil // what only servers receive is unknown here, and skipped
 }
@@ -108,6 +116,22 @@ func (c *Core) onWelcome(w wire.Welcome) error {
 	c.seq = max(c.seq, w.LastSeq)
 	c.forgetAcked(w.LastSeq)
 	c.resend()
+	return nil
+}
+
+// onReset drops all but the seat (PROTOCOL.md section 9.5).
+func (c *Core) onReset(r *wire.Reader, n int) error {
+	q, err := wire.ReadReset(r, n)
+	if err != nil {
+		return err
+	}
+	c.shared.Clear()
+	c.own.Clear()
+	c.dropSelf()
+	c.stats.Resets++
+	c.holds, c.welcome.Epoch = false, q.Epoch
+	c.link.waiting, c.link.part = false, 0
+	c.link.told, c.ack = q.LastSeq, q.LastSeq
 	return nil
 }
 
@@ -196,7 +220,7 @@ func (c *Core) complete(tick game.Tick) error {
 			return c.resync(err)
 		}
 	}
-	l.hasSelf = false
+	l.hasSelf, l.stalled = false, false
 	c.holds, c.tick, c.ack, c.slack = true, tick, l.told, l.slack
 	c.stats.Frames++
 	c.forgetAcked(c.ack)
