@@ -20,6 +20,7 @@ import { BYES, BYE_MOVED, BYE_REPLACED, RESYNC_BACKLOG, byeAction, closeAction }
  * @property {boolean} [spectate] watch without a seat
  * @property {{[key: string]: string}} [params]
  * @property {import('./ladder.js').Transport[]} [transports] ways to connect: all of ws, sse and poll by default
+ * @property {boolean} [stay] keeps the way that got through, although the room is at another node
  * @property {Storage | null} [storage] keeps the seat over a reload; sessionStorage by default
  * @property {Storage | null} [memory] remembers which way got through; localStorage by default
  * @property {Environment} [env] for tests
@@ -60,8 +61,10 @@ function browser() {
  * - welcome {seat, room, tickRate, resumed}
  * - state {tick, changes, keyframe}, after it
  * - event {tick, name, data} for each event of the game
+ * - stalled {}: the room stands still until the next state, and nothing is lost
+ * - reset {}: the room is back from an earlier state: what was predicted is of no use
  * - bye {code, name, text}
- * @typedef {'status' | 'welcome' | 'state' | 'event' | 'bye'} Topic
+ * @typedef {'status' | 'welcome' | 'state' | 'event' | 'stalled' | 'reset' | 'bye'} Topic
  */
 
 /** One seat, or a spectator's place. */
@@ -88,6 +91,9 @@ export class Room {
         for (const e of events) this.emit('event', e);
       },
       pong: (t) => (this.rtt = this.rttOf(this.env.now() - t)),
+      reset: () => this.emit('reset', {}),
+      stalled: () => this.emit('stalled', {}),
+      moved: (url) => this.onMoved(url),
       bye: (code, text, retryMs) => this.onBye(code, text, retryMs),
     });
     /** @private @type {Ladder | null} */
@@ -296,16 +302,17 @@ export class Room {
 
   /** Goes to the address that a bye names. @param {string} text @private */
   follow(text) {
-    try {
-      const url = new URL(text);
-      if (!/^wss?:$/.test(url.protocol) || this.moved.hops >= MAX_HOPS) return;
-      const room = url.searchParams.get('room') ?? '';
-      url.search = '';
-      this.moved = { url: url.href, room, hops: this.moved.hops + 1 };
-      this.attempt = 0;
-    } catch {
-      // Not an address: the one known is tried again.
-    }
+    const to = address(text);
+    if (!to || this.moved.hops >= MAX_HOPS) return;
+    this.moved = { ...to, hops: this.moved.hops + 1 };
+    this.attempt = 0;
+  }
+
+  /** Goes nearer to the room, if that is possible; else all stays as it is. @param {string} text @private */
+  onMoved(text) {
+    const to = this.options.stay ? null : address(text);
+    if (!to) return;
+    this.socket?.near(to.url, () => (this.moved = { ...to, hops: 0 }));
   }
 
   /** @param {number} code @private */
@@ -416,6 +423,19 @@ export class Room {
   forget() {
     this.link.forget();
     this.storage()?.removeItem(this.key());
+  }
+}
+
+/** What a server says of a room elsewhere (section 9.7). @param {string} text */
+function address(text) {
+  try {
+    const url = new URL(text);
+    if (!/^wss?:$/.test(url.protocol)) return null;
+    const room = url.searchParams.get('room') ?? '';
+    url.search = '';
+    return { url: url.href, room };
+  } catch {
+    return null;
   }
 }
 

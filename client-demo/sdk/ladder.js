@@ -42,7 +42,7 @@ export class Ladder {
     this.feet = feet;
     /** @private @type {Climber} */
     this.climber = climber;
-    /** @private @type {Map<Socket, {ws: boolean, greeted: boolean}>} */
+    /** @private @type {Map<Socket, {ws: boolean, greeted: boolean, reached?: () => void}>} */
     this.tries = new Map();
     /** @private @type {Socket | null} that the server answered on */
     this.used = null;
@@ -99,16 +99,27 @@ export class Ladder {
     return this.feet.env.now() - this.raced < RACE_MS;
   }
 
+  /**
+   * Tries a WebSocket to another address, and leaves what is used for it as soon as
+   * that is answered on. Nothing happens if it does not get through.
+   * @param {string} url
+   * @param {() => void} reached
+   */
+  near(url, reached) {
+    if (this.closed || !this.used || !this.mayUse('ws') || [...this.tries.values()].some((t) => t.reached)) return;
+    this.tryWebSocket(url, reached);
+  }
+
   /** @param {Transport} t @private */
   mayUse(t) {
     return this.feet.transports.includes(t) && (t === 'ws' || this.feet.env.fetch !== undefined);
   }
 
-  /** @private */
-  tryWebSocket() {
-    const socket = this.feet.env.socket(this.feet.url, SUBPROTOCOL);
+  /** @param {string} [url] @param {() => void} [reached] @private */
+  tryWebSocket(url = this.feet.url, reached = undefined) {
+    const socket = this.feet.env.socket(url, SUBPROTOCOL);
     socket.binaryType = 'arraybuffer';
-    this.watch(socket, true);
+    this.watch(socket, true, reached);
   }
 
   /** @param {boolean} [streams] whether streams may get through @private */
@@ -120,9 +131,9 @@ export class Ladder {
     this.watch(new HttpSocket(url, web, { stream: streams && this.mayUse('sse'), poll: this.mayUse('poll') }), false);
   }
 
-  /** @param {Socket} socket @param {boolean} ws @private */
-  watch(socket, ws) {
-    this.tries.set(socket, { ws, greeted: false });
+  /** @param {Socket} socket @param {boolean} ws @param {() => void} [reached] @private */
+  watch(socket, ws, reached) {
+    this.tries.set(socket, { ws, greeted: false, reached });
     socket.onopen = () => !this.closed && this.onOpen(socket);
     socket.onmessage = (/** @type {any} */ e) => !this.closed && this.onMessage(socket, e.data);
     socket.onclose = (/** @type {any} */ e) => !this.closed && this.onClose(socket, e.code);
@@ -153,7 +164,8 @@ export class Ladder {
 
   /** Uses a socket: the server answered on it. @param {Socket} socket @private */
   use(socket) {
-    const { ws } = /** @type {{ws: boolean}} */ (this.tries.get(socket));
+    const { ws, reached } = /** @type {{ws: boolean, reached?: () => void}} */ (this.tries.get(socket));
+    reached?.();
     this.feet.env.cancel(this.timer);
     this.tries.delete(socket);
     this.used = socket;
@@ -182,7 +194,11 @@ export class Ladder {
     const t = this.tries.get(socket);
     this.tries.delete(socket);
     if (this.used && this.used !== socket) {
-      if (t) this.climbLater(); // nothing better yet
+      if (t && !t.reached) this.climbLater(); // nothing better yet
+      return;
+    }
+    if (socket === this.left && [...this.tries.values()].some((o) => o.greeted)) {
+      this.left = null; // the seat is the new one's already
       return;
     }
     if (this.used || this.left) return this.fail(code);

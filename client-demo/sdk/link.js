@@ -18,6 +18,9 @@ import * as wire from './wire.js';
  * @property {(w: import('./wire.js').Welcome) => void} welcome
  * @property {(tick: number, changes: Changes, events: GameEvent[], keyframe: boolean) => void} state
  * @property {(t: number, tick: number) => void} pong
+ * @property {() => void} reset the history goes on from an earlier state
+ * @property {() => void} stalled the room stands still
+ * @property {(url: string) => void} moved where the room is
  * @property {(code: number, text: string, retryMs: number) => void} bye
  */
 
@@ -162,6 +165,14 @@ export class Link {
         if (events) this.onEvent(m, events);
       } else if (m.kind === wire.CHECK) {
         this.onCheck(wire.readCheck(m), now);
+      } else if (m.kind === wire.RESET) {
+        tell();
+        this.onReset(wire.readReset(m));
+        events = this.held;
+      } else if (m.kind === wire.STALLED) {
+        this.sink.stalled();
+      } else if (m.kind === wire.MOVED) {
+        this.sink.moved(wire.readMoved(m));
       } else if (m.kind === wire.PONG) {
         const p = wire.readPong(m);
         this.sink.pong(p.t, p.tick);
@@ -196,6 +207,16 @@ export class Link {
     this.welcomed = true;
     this.sink.welcome(w);
     for (const i of this.unacked) this.sendInput(i);
+  }
+
+  /** Drops all but the seat (section 9.5). @param {{epoch: number, tick: number, lastSeq: number}} q @private */
+  onReset(q) {
+    this.drop();
+    this.part.next = 0;
+    this.epoch = q.epoch;
+    this.tick = q.tick;
+    this.ack = q.lastSeq;
+    this.sink.reset();
   }
 
   /**

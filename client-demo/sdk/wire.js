@@ -21,6 +21,9 @@ export const PING = 9;
 export const PONG = 10;
 export const BYE = 11;
 export const LEAVE = 12;
+export const RESET = 13;
+export const STALLED = 14;
+export const MOVED = 15;
 export const CHECK = 16;
 
 /** Flags of a hello and of a welcome. */
@@ -215,7 +218,7 @@ export function readMessages(bytes) {
     const kind = r.uint();
     const start = r.off;
     r.skip(n - 1);
-    if ((kind > 0 && kind <= LEAVE) || kind === CHECK) list.push({ kind, n: n - 1, r: new Reader(bytes, start, r.off) });
+    if (kind > 0 && kind <= CHECK) list.push({ kind, n: n - 1, r: new Reader(bytes, start, r.off) });
   }
   return list;
 }
@@ -335,6 +338,24 @@ export function readEvent({ n, r }) {
 export function readPong({ n, r }) {
   need(n, 3);
   return { id: r.uint(UINT32), t: r.uint(SAFE), tick: r.uint(UINT32) };
+}
+
+/**
+ * Reads a reset (section 9.5).
+ * @param {Message} m
+ */
+export function readReset({ n, r }) {
+  need(n, 3);
+  return { epoch: r.uint(SAFE), tick: r.uint(UINT32), lastSeq: r.uint(UINT32) };
+}
+
+/**
+ * Reads the URL of a moved (section 9.7).
+ * @param {Message} m
+ */
+export function readMoved({ n, r }) {
+  need(n, 1);
+  return r.str(MAX_TEXT);
 }
 
 /**

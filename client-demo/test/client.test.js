@@ -229,3 +229,49 @@ test('a room that moved is followed at once, with token and cursor, and not for 
   }
   assert.ok(hops >= 5 && hops < 20, `${hops} hops without a wait`);
 });
+
+test('goes to where its room is, and leaves the old way only when it is answered there', () => {
+  const w = world();
+  const room = w.connect();
+  const old = w.socket;
+  old.onopen();
+  w.receive(welcome());
+  w.receive(encode(KEYFRAME));
+  w.receive(encode([15, 'ws://far/v1/ws?room=r']));
+  const near = w.socket;
+  assert.deepEqual([near.url, old.closed], ['ws://far/v1/ws', false]);
+  near.onopen();
+  assert.deepEqual(w.hello(), ['r.1.secret', 5, 101]);
+  old.onmessage({ data: encode([11, 2, 'replaced', 0]).slice().buffer }); // the room's node ends the old way
+  old.onclose({ code: 4002 });
+  near.onmessage({ data: welcome({ resumed: true, schema: null }).slice().buffer });
+  near.onmessage({ data: encode([3, 1]).slice().buffer });
+  assert.deepEqual([room.status, room.tick, w.statuses.map((s) => s[0])], ['playing', 102, ['playing', 'playing']]);
+});
+
+test('stays where it is when the room cannot be reached', () => {
+  const w = world();
+  const room = w.connect();
+  const old = w.socket;
+  old.onopen();
+  w.receive(welcome());
+  w.receive(encode(KEYFRAME));
+  w.receive(encode([15, 'ws://far/v1/ws?room=r']));
+  w.socket.onclose({ code: 1006 });
+  old.onmessage({ data: encode([3, 1]).slice().buffer });
+  assert.deepEqual([room.status, room.tick, old.closed, w.sockets.length], ['playing', 102, false, 2]);
+});
+
+test('a room that is back from an earlier state goes on with the same seat', () => {
+  const w = world();
+  const room = w.connect();
+  const told = /** @type {string[]} */ ([]);
+  for (const topic of /** @type {const} */ (['stalled', 'reset'])) room.on(topic, () => told.push(topic));
+  w.socket.onopen();
+  w.receive(welcome());
+  w.receive(encode(KEYFRAME));
+  w.receive(encode([14]));
+  w.receive(encode([13, 6, 90, 3]));
+  w.receive(encode([5, 90, 0, 1, 2, 1, 0, -4, 256, 100]));
+  assert.deepEqual([told, room.status, room.tick, room.ack, room.seat], [['stalled', 'reset'], 'playing', 90, 3, 1]);
+});

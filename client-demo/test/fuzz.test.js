@@ -12,7 +12,7 @@ const SEED = 20;
 
 const cases = vectors('bodies.json').cases;
 const messages = vectors('vectors.json').messages.map((/** @type {any} */ m) => bytes(m.hex));
-const sink = { send() {}, welcome() {}, state() {}, pong() {}, bye() {} };
+const sink = { send() {}, welcome() {}, state() {}, pong() {}, bye() {}, reset() {}, stalled() {}, moved() {} };
 
 /**
  * A step of a case as a message of the server.

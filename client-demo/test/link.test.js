@@ -16,6 +16,9 @@ function rig() {
     welcome: (w) => told.welcomes.push(w),
     state: (tick, changes, events, keyframe) => told.states.push({ tick, changes, events, keyframe }),
     pong: () => {},
+    reset: () => {},
+    stalled: () => {},
+    moved: () => {},
     bye: (code, text, retryMs) => told.byes.push({ code, text, retryMs }),
   });
   link.hello({ kind: 'tanks', room: '', name: 'ann', auth: '', spectate: false, params: {} });

@@ -10,7 +10,7 @@
 
 import { Link } from '../sdk/link.js';
 
-const sink = { send() {}, welcome() {}, state() {}, pong() {}, bye() {} };
+const sink = { send() {}, welcome() {}, state() {}, pong() {}, bye() {}, reset() {}, stalled() {}, moved() {} };
 const hello = { kind: 'court', room: '', name: '', auth: '', spectate: false, params: {} };
 
 /** @type {Map<number, {link: Link, resyncs: number}>} */

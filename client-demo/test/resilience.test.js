@@ -21,7 +21,7 @@ function joined() {
   const states = [];
   const ignore = () => {};
   const link = new Link({
-    send: ignore, welcome: ignore, pong: ignore, bye: ignore,
+    send: ignore, welcome: ignore, pong: ignore, bye: ignore, reset: ignore, stalled: ignore, moved: ignore,
     state: (tick, changes, events, keyframe) => states.push({ tick, changes, events: events.map((e) => [e.tick, e.data.power]), keyframe }),
   });
   link.hello({ kind: 'tanks', room: '', name: '', auth: '', spectate: false, params: {} });
