@@ -1,19 +1,21 @@
 package game
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"unsafe"
 )
 
-// A checkpoint is, little endian: the magic, the layout hash (8 bytes), the
-// tick (4), sleep asked (1) and until (4), the length (2) and state of Rand,
-// the number of taken seats (2) and each one's number (2) and teams (8), rising;
-// then for each table the number of places (4) and the places; then 1, a length
-// (4) and what StateSaver appended, or 0 for a game without. A place is flags
-// (1) and generation (2), and for a live row what the flags announce of owner
-// (2), show (8) and reveal (8), then the tick it was added (4) and its values
-// as plan.appendRow writes them.
-const checkpointMagic = "rmc\x01"
+// A checkpoint is, little endian: the magic, the hash of the layout (8 bytes),
+// the length (4) of the layout and the layout; then the tick (4), sleep asked (1)
+// and until (4), the length (2) and state of Rand, the number of taken seats (2)
+// and each one's number (2) and teams (8), rising; then for each table the number
+// of places (4) and the places; then 1, a length (4) and what StateSaver
+// appended, or 0 for a game without. A place is flags (1) and generation (2), and
+// for a live row what the flags announce of owner (2), show (8) and reveal (8),
+// then the tick it was added (4) and its values as plan.appendRow writes them.
+const checkpointMagic = "rmc\x02"
 
 // Flags of a place.
 const (
@@ -32,9 +34,16 @@ const placeBytes = 3
 // captured yet. It belongs after Capture, and is canonical: equal states have
 // equal bytes if the game's AppendState keeps that rule.
 func (s *Sim) AppendCheckpoint(dst []byte) []byte {
-	w := s.w
+	l := s.kind.layout
 	dst = append(dst, checkpointMagic...)
-	dst = binary.LittleEndian.AppendUint64(dst, s.kind.layout)
+	dst = binary.LittleEndian.AppendUint64(dst, l.hash)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(l.bytes)))
+	return s.appendState(append(dst, l.bytes...))
+}
+
+// appendState appends what follows the layout.
+func (s *Sim) appendState(dst []byte) []byte {
+	w := s.w
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(w.now))
 	dst = appendBool(dst, w.asked.SleepSet)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(w.asked.SleepUntil))
@@ -53,17 +62,19 @@ func (s *Sim) AppendCheckpoint(dst []byte) []byte {
 	return dst
 }
 
-// LoadCheckpoint restores a room of the same kind and layout in place of Start,
-// then calls LoadState and Restored of the game. b is untrusted and not kept.
-// After an error the Sim holds part of the state and must be dropped.
+// LoadCheckpoint restores a room of the same kind in place of Start, then calls
+// LoadState, Migrate if the kind was declared otherwise when the checkpoint was
+// written, and Restored of the game. What another layout has in common with this
+// one is loaded by name, see Migrator; what does not fit is an error or left to
+// Migrate. b is untrusted and not kept. After an error the Sim holds part of the
+// state and must be dropped.
 func (s *Sim) LoadCheckpoint(b []byte) error {
 	r := &stateReader{b: b}
-	w := s.w
-	if string(r.take(len(checkpointMagic))) != checkpointMagic {
-		r.fail("not a checkpoint of this version")
-	} else if r.u64() != s.kind.layout {
-		r.fail("made for another layout of " + s.kind.name + ": tables, fields, tick rate or seats differ")
+	m, err := s.readLayout(r)
+	if err != nil {
+		return err
 	}
+	w := s.w
 	w.now = Tick(r.u32())
 	w.out = outbox{}
 	w.told = true // by the room that wrote it, or by Asked before the next Step
@@ -74,20 +85,56 @@ func (s *Sim) LoadCheckpoint(b []byte) error {
 		s.rules.forget(PlayerID(p))
 	}
 	budget := maxRestored
-	for _, t := range w.tables {
-		t.readState(r, &budget)
+	if m != nil {
+		m.readTables(w, r, &budget)
+	} else {
+		for _, t := range w.tables {
+			t.readState(r, &budget, nil)
+		}
 	}
-	return s.loadGame(r)
+	return s.loadGame(r, m)
+}
+
+// readLayout reads the head. The migration is nil if the layout is this build's.
+func (s *Sim) readLayout(r *stateReader) (*migration, error) {
+	if string(r.take(len(checkpointMagic))) != checkpointMagic {
+		r.fail("not a checkpoint of this version")
+	}
+	hash, n := r.u64(), r.u32()
+	if n > maxLayout {
+		r.fail("its layout is too long")
+	}
+	b := r.take(int(n))
+	if r.err != nil {
+		return nil, r.err
+	}
+	if bytes.Equal(b, s.kind.layout.bytes) && hash == s.kind.layout.hash {
+		return nil, nil
+	}
+	from, err := parseLayout(b)
+	switch {
+	case err != nil:
+		return nil, err
+	case from.hash != hash:
+		r.fail("its layout is damaged")
+		return nil, r.err
+	}
+	return s.planMigration(from)
 }
 
 // loadGame reads the end of a checkpoint and tells the game.
-func (s *Sim) loadGame(r *stateReader) error {
+func (s *Sim) loadGame(r *stateReader, m *migration) error {
 	g, saver := s.rules.game().(StateSaver)
-	if has := r.bool(); has != saver {
+	has := r.bool()
+	wrote := saver
+	if m != nil {
+		wrote = m.from.saver
+	}
+	if has != wrote {
 		r.fail("state of a StateSaver is missing or too much")
 	}
 	var blob []byte
-	if saver {
+	if has {
 		n := r.u32()
 		if n > maxStateBlob {
 			r.fail("the game's own state is too long")
@@ -100,8 +147,13 @@ func (s *Sim) loadGame(r *stateReader) error {
 	if r.err != nil {
 		return r.err
 	}
-	if saver {
+	if saver && has {
 		if err := g.LoadState(blob); err != nil {
+			return err
+		}
+	}
+	if m != nil {
+		if err := m.finish(s.rules.game(), blob); err != nil {
 			return err
 		}
 	}
@@ -111,10 +163,10 @@ func (s *Sim) loadGame(r *stateReader) error {
 	return nil
 }
 
-// Hash is the FNV-1a 64 of the checkpoint: rooms in equal states have equal
-// hashes, on any machine.
+// Hash is the FNV-1a 64 of the state and of the hash of its layout: rooms of one
+// build in equal states have equal hashes, on any machine.
 func (s *Sim) Hash() uint64 {
-	s.scratch = s.AppendCheckpoint(s.scratch[:0])
+	s.scratch = s.appendState(binary.LittleEndian.AppendUint64(s.scratch[:0], s.kind.layout.hash))
 	h := uint64(14695981039346656037)
 	for _, b := range s.scratch {
 		h = (h ^ uint64(b)) * 1099511628211
@@ -177,7 +229,11 @@ func (w *World) readSeats(r *stateReader) {
 	last := 0
 	for range r.u16() {
 		p, teams := int(r.u16()), Teams(r.u64())
-		if p <= last || p >= len(w.seats) || teams == Nobody {
+		if p >= len(w.seats) {
+			r.fail(fmt.Sprintf("seat %d is taken, of %d seats", p, len(w.seats)-1))
+			return
+		}
+		if p <= last || teams == Nobody {
 			r.fail("a seat out of range")
 			return
 		}
@@ -237,8 +293,8 @@ func (r *rows) appendPlace(dst []byte, i int) []byte {
 }
 
 // readState fills the emptied table. budget is the memory that the tables of
-// the checkpoint may still take.
-func (r *rows) readState(in *stateReader, budget *int) {
+// the checkpoint may still take; move is nil for rows of this build's layout.
+func (r *rows) readState(in *stateReader, budget *int, move *valueMove) {
 	r.reset()
 	n := int(in.u32())
 	if n > MaxRows || n*placeBytes > len(in.b) || r.plan.row.Single && n != 1 {
@@ -259,7 +315,7 @@ func (r *rows) readState(in *stateReader, budget *int) {
 		copied = r.newChunk(1)
 	}
 	for i := range n {
-		if r.readPlace(in, i, copied); in.err != nil {
+		if r.readPlace(in, i, copied, move); in.err != nil {
 			r.restoreSingle()
 			return
 		}
@@ -278,53 +334,88 @@ func (r *rows) restoreSingle() {
 	}
 }
 
-func (r *rows) readPlace(in *stateReader, i int, copied unsafe.Pointer) {
-	flags, gen := in.u8(), in.u16()
-	live := flags&placeLive != 0
-	if flags&^placeFlags != 0 || gen == 0 || gen > maxGen || live && flags&placeFreed != 0 || !live && flags > placeFreed {
-		in.fail("a row is malformed")
+func (r *rows) readPlace(in *stateReader, i int, copied unsafe.Pointer, move *valueMove) {
+	p := in.place()
+	if in.err != nil {
 		return
 	}
-	r.slots[i] = slot{next: -1, prev: -1, gen: gen}
-	if !live {
-		if flags == placeFreed {
+	r.slots[i] = slot{next: -1, prev: -1, gen: p.gen, born: p.born}
+	if !p.live() {
+		if p.flags == placeFreed {
 			r.freed = append(r.freed, int32(i))
 		} else {
 			r.putFree(i)
 		}
 		return
 	}
-	owner, show, reveal := PlayerID(0), Everyone, Nobody
-	if flags&placeOwner != 0 {
-		if owner = PlayerID(in.u16()); !r.w.taken(owner) {
-			in.fail("a row belongs to an empty seat")
-		}
+	if p.owner != 0 && !r.w.taken(p.owner) {
+		in.fail("a row belongs to an empty seat")
 	}
-	if flags&placeShow != 0 {
-		if show = Teams(in.u64()); show == Everyone {
-			in.fail("a row says its default")
-		}
-	}
-	if flags&placeReveal != 0 {
-		if reveal = Teams(in.u64()); reveal == Nobody {
-			in.fail("a row says its default")
-		}
-	}
-	r.slots[i].born = Tick(in.u32())
 	again := *in
-	r.plan.readRow(in, r.at(i))
+	r.readRow(in, r.at(i), move)
 	if in.err != nil {
 		return
 	}
-	r.meta[i] = RowMeta{Gen: gen, Show: show, Reveal: reveal}
+	r.meta[i] = RowMeta{Gen: p.gen, Show: p.show, Reveal: p.reveal}
 	r.live++
 	r.top = i + 1
-	if owner != 0 {
-		r.link(i, owner)
+	if p.owner != 0 {
+		r.link(i, p.owner)
 	}
 	if copied != nil { // what the last capture held, without changing the row
 		n := r.plan.row.Lanes
-		r.plan.readRow(&again, copied)
+		r.readRow(&again, copied, move)
 		r.plan.capture(copied, r.held[i*n:(i+1)*n])
 	}
+}
+
+func (r *rows) readRow(in *stateReader, base unsafe.Pointer, move *valueMove) {
+	if move == nil {
+		r.plan.readRow(in, base)
+		return
+	}
+	r.plan.zero(base)
+	move.read(in, base)
+}
+
+// place is what a checkpoint says of a place but the row's values.
+type place struct {
+	flags        byte
+	gen          uint16
+	owner        PlayerID
+	show, reveal Teams
+	born         Tick
+}
+
+func (p *place) live() bool { return p.flags&placeLive != 0 }
+
+// place reads up to the values. After a failure it is no live one.
+func (r *stateReader) place() (p place) {
+	p = place{flags: r.u8(), gen: r.u16(), show: Everyone, reveal: Nobody}
+	if p.flags&^placeFlags != 0 || p.gen == 0 || p.gen > maxGen || p.live() && p.flags&placeFreed != 0 || !p.live() && p.flags > placeFreed {
+		r.fail("a row is malformed")
+		return place{}
+	}
+	if !p.live() {
+		return p
+	}
+	if p.flags&placeOwner != 0 {
+		if p.owner = PlayerID(r.u16()); p.owner == 0 {
+			r.fail("a row belongs to an empty seat")
+		}
+	}
+	if p.flags&placeShow != 0 {
+		if p.show = Teams(r.u64()); p.show == Everyone {
+			r.fail("a row says its default")
+		}
+	}
+	if p.flags&placeReveal != 0 {
+		if p.reveal = Teams(r.u64()); p.reveal == Nobody {
+			r.fail("a row says its default")
+		}
+	}
+	if p.born = Tick(r.u32()); r.err != nil {
+		return place{}
+	}
+	return p
 }

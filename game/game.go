@@ -36,10 +36,37 @@ type (
 		Mail(topic string, body []byte)
 	}
 	// StateSaver saves state that cannot live in tables, such as a physics world.
+	// The bytes are the game's own: LoadState is given those of an older build as
+	// they are, so they should begin with a version; it is not called if that
+	// build had no AppendState.
 	StateSaver interface {
 		AppendState(dst []byte) []byte
 		LoadState(src []byte) error
 	}
+	// Migrator sees to what a newer build of a game does not load by itself from a
+	// checkpoint of an older one. Without it, tables and fields that both have by
+	// name (that of the Go field) are loaded, rows with their IDs, owners and
+	// teams; new ones are zero, and those that are gone are dropped. To rename is
+	// both. A field may have become wider: an int8 an int16, a float32 a float64, a
+	// string or an array longer; how finely a float is sent does not matter. Any
+	// other change (to another type or a narrower one, to an ID of another table,
+	// of a Table to a Value, of the tick rate) refuses the checkpoint with an error
+	// that names the field. With a Migrator, such fields are zero instead. A taken
+	// seat above Options.MaxPlayers refuses it in any case.
+	//
+	// Migrate is called after LoadState and before Restored, if tables, events,
+	// inputs, the tick rate or the number of seats were declared otherwise when the
+	// checkpoint was written. Its error refuses the checkpoint:
+	//
+	//	func (g *Tanks) Migrate(old game.Old) error {
+	//		if old.Has("tank", "Speed") { // VX and VY since
+	//			for id, t := range g.tanks.All() {
+	//				t.VX = float32(old.Row("tank", id.Index()).Float("Speed"))
+	//			}
+	//		}
+	//		return nil
+	//	}
+	Migrator interface{ Migrate(old Old) error }
 	// Summarizer publishes a few facts for the room list, once a second at most.
 	Summarizer interface{ Summary() Params }
 	// Closer frees what the garbage collector cannot, when the room ends.

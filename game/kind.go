@@ -23,7 +23,7 @@ type Kind struct {
 	tables []*plan
 	events []*plan
 	in     *plan
-	layout uint64
+	layout *layout
 }
 
 // Define records a kind of game: its name (a-z, 0-9, - and _), its options and
@@ -123,6 +123,7 @@ type prober struct {
 	tables []*plan
 	events []*plan
 	names  map[string]bool
+	saver  bool
 }
 
 func (p *prober) tablePlan(name string, t reflect.Type, single bool) *plan {
@@ -185,15 +186,20 @@ func (k *Kind) probe() error {
 	for _, e := range k.events {
 		k.schema.Events = append(k.schema.Events, e.row)
 	}
-	k.layout = layoutHash(k)
+	k.layout = newLayout(k, p.saver)
+	if _, err := parseLayout(k.layout.bytes); len(k.layout.bytes) > maxLayout || err != nil {
+		return fmt.Errorf("%s: the names and the nesting of its tables' fields are too long for a checkpoint", k.name)
+	}
 	return nil
 }
 
 // probeNew runs New and checks what it did.
 func (k *Kind) probeNew(p *prober, in *plan) {
 	w := newWorld(k.opts, SimConfig{}, p)
-	if k.start(w, in) == nil {
+	if r := k.start(w, in); r == nil {
 		p.fail("New returned nil")
+	} else {
+		_, p.saver = r.game().(StateSaver)
 	}
 	if len(p.tables) > MaxTables {
 		p.fail("%d tables, at most %d", len(p.tables), MaxTables)

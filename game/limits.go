@@ -24,6 +24,17 @@ const (
 	maxRestored = 512 << 20
 	// maxStateBlob bounds what StateSaver may add to a checkpoint.
 	maxStateBlob = 256 << 20
+	// maxLayout bounds the layout in a checkpoint, in bytes.
+	maxLayout = 256 << 10
+	// maxNesting bounds how deep structs and arrays of a row lie in each other.
+	maxNesting = 32
+	// maxLayoutName bounds the names in it, in bytes.
+	maxLayoutName = 255
+	// maxMisfits bounds what an error tells of a layout that does not fit.
+	maxMisfits = 8
+	// maxRowState bounds the least bytes of a row in a checkpoint: an int is
+	// twice as wide there as in the memory of small machines.
+	maxRowState = 2 * MaxRowBytes
 	// maxRandState bounds the encoded state of the random generator.
 	maxRandState = 256
 

@@ -11,7 +11,8 @@ import (
 	"unsafe"
 )
 
-// opCode says how a scalar lies in memory.
+// opCode says how a scalar lies in memory. Layouts in checkpoints name the sorts
+// up to opString by their numbers, which therefore stay as they are.
 type opCode uint8
 
 const (
@@ -71,7 +72,7 @@ type plan struct {
 	trims []leafOp // strings that are not sent but bounded
 	refs  []refPlan
 	state []stateOp
-	names []stateName // fields of the checkpoint, for layoutHash and Diff
+	names []stateName // fields of the checkpoint, for Diff
 }
 
 // leafOp moves one scalar between a struct and its lanes.

@@ -154,6 +154,13 @@ func (s *Schema) Hash() uint64 {
 	return h.Sum64()
 }
 
+// Hash identifies what the lanes of a row mean.
+func (r *RowSchema) Hash() uint64 {
+	h := fnv.New64a()
+	r.hash(h, "row")
+	return h.Sum64()
+}
+
 func (r *RowSchema) hash(w io.Writer, what string) {
 	fmt.Fprintf(w, "%s %s %t %t\n", what, r.Name, r.Single, r.Fleeting)
 	for i := range r.Fields {

@@ -3,7 +3,6 @@ package game
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"unsafe"
 )
 
@@ -147,20 +146,6 @@ func isBools(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// layoutHash identifies all state of a kind, sent or not: a checkpoint can be
-// loaded where it is equal.
-func layoutHash(k *Kind) uint64 {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %d\n", k.schema.Hash(), k.opts.MaxPlayers)
-	for _, t := range k.tables {
-		fmt.Fprintf(h, "%s %t\n", t.row.Name, t.row.Single)
-		for _, n := range t.names {
-			fmt.Fprintf(h, " %s %d %d %d\n", n.path, n.op.code, n.op.count, n.op.max)
-		}
-	}
-	return h.Sum64()
 }
 
 // stateReader reads a checkpoint. After the first failure all reads give zero.

@@ -10,15 +10,15 @@ import (
 	"github.com/roomd/roomd/game"
 )
 
-// A checkpoint of a room is, little endian: the magic, the tick (4), the lanes of
-// an input (2), the number of taken seats (2) and each, rising; the number of
-// letters (2) and for each the lengths of topic (2) and body (4) and both; then
-// that of the simulation (game.Sim), to the end. A seat is its number (2), flags
-// (1), tick of the join (4), hash of the secret (32), ack (4), drops (4), what the
-// newest input applied had seen (4) and when it was applied (4), its lanes (4
-// each), milliseconds of grace left (4), the number of commands that wait (1) and
-// each: sequence (4), seen (4), microseconds waited (4), lanes (4 each).
-const checkpointMagic = "rmr\x01"
+// A checkpoint of a room is, little endian: the magic, the tick (4), the lanes (2)
+// and the hash (8) of an input, the number of taken seats (2) and each, rising; the
+// number of letters (2) and for each the lengths of topic (2) and body (4) and
+// both; then that of the simulation (game.Sim), to the end. A seat is its number
+// (2), flags (1), tick of the join (4), hash of the secret (32), ack (4), drops
+// (4), what the newest input applied had seen (4) and when it was applied (4), its
+// lanes (4 each), milliseconds of grace left (4), the number of commands that wait
+// (1) and each: sequence (4), seen (4), microseconds waited (4), lanes (4 each).
+const checkpointMagic = "rmr\x02"
 
 // Flags of a seat in a checkpoint.
 const (
@@ -38,6 +38,7 @@ func (r *Room) AppendCheckpoint(dst []byte, now time.Duration) []byte {
 	dst = append(dst, checkpointMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(s.tick))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(s.width))
+	dst = binary.LittleEndian.AppendUint64(dst, r.schema.Input.Hash())
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(s.players))
 	for p := range s.seats {
 		if s.seats[p].taken {
@@ -94,13 +95,14 @@ func appendLanes(dst []byte, lanes []int32) []byte {
 // Hash identifies the state of the game: rooms that go on alike have the same.
 func (r *Room) Hash() uint64 { return r.sim.game.Hash() }
 
-// Restore makes a room that goes on from a checkpoint of the same kind and
-// layout, with the tick after it due at the first moment from now on that
-// Config.Phase allows. Nobody is connected: every seat waits for its player, who
-// resumes with the token held, for what was left of its grace or Config.Grace. It
-// keeps the history, and Config.Epoch is that of the checkpoint, only if nothing
-// happened to the room since; else the epoch must be a new one. b is untrusted
-// and not kept.
+// Restore makes a room that goes on from a checkpoint of the same kind, with the
+// tick after it due at the first moment from now on that Config.Phase allows.
+// Nobody is connected: every seat waits for its player, who resumes with the
+// token held, for what was left of its grace or Config.Grace. It keeps the
+// history, and Config.Epoch is that of the checkpoint, only if nothing happened
+// to the room since and the kind is declared as it was; else the epoch must be a
+// new one. See game.Migrator for kinds that changed; if their input did, inputs
+// that wait are dropped. b is untrusted and not kept.
 func Restore(cfg Config, b []byte, now time.Duration) (*Room, error) {
 	r, err := New(cfg, now)
 	if err != nil {
@@ -121,14 +123,16 @@ func (r *Room) load(b []byte, now time.Duration) error {
 	}
 	s := &r.sim
 	tick := game.Tick(in.u32())
-	if int(in.u16()) != s.width {
-		return fmt.Errorf("%w: its inputs are others than those of %s", errCheckpoint, r.schema.Kind)
+	in.width = int(in.u16())
+	in.foreign = in.u64() != r.schema.Input.Hash()
+	if !in.foreign && in.width != s.width {
+		return fmt.Errorf("%w: its inputs have %d lanes, not %d", errCheckpoint, in.width, s.width)
 	}
 	last := 0
 	for range in.u16() {
 		p := int(in.u16())
 		if p <= last || p >= len(s.seats) {
-			return fmt.Errorf("%w: a seat out of range", errCheckpoint)
+			return fmt.Errorf("%w: seat %d after %d, of %d", errCheckpoint, p, last, len(s.seats)-1)
 		}
 		if last = p; !in.seat(&s.seats[p], s, now) {
 			return in.error()
@@ -174,8 +178,10 @@ func (r *Room) load(b []byte, now time.Duration) error {
 
 // checkpointReader reads untrusted bytes; after the end it gives zeros.
 type checkpointReader struct {
-	b     []byte
-	short bool
+	b       []byte
+	short   bool
+	width   int  // lanes of its inputs
+	foreign bool // its inputs mean something else than those of the kind
 }
 
 func (r *checkpointReader) take(n int) []byte {
@@ -191,6 +197,13 @@ func (r *checkpointReader) take(n int) []byte {
 func (r *checkpointReader) u16() uint16 {
 	if b := r.take(2); b != nil {
 		return binary.LittleEndian.Uint16(b)
+	}
+	return 0
+}
+
+func (r *checkpointReader) u64() uint64 {
+	if b := r.take(8); b != nil {
+		return binary.LittleEndian.Uint64(b)
 	}
 	return 0
 }
@@ -216,7 +229,12 @@ func (r *checkpointReader) error() error {
 	return errCheckpoint
 }
 
+// lanes reads an input; a foreign one leaves to as it is.
 func (r *checkpointReader) lanes(to []int32) {
+	if r.foreign {
+		r.take(4 * r.width)
+		return
+	}
 	for i := range to {
 		to[i] = int32(r.u32())
 	}
@@ -239,11 +257,18 @@ func (r *checkpointReader) seat(st *seat, s *simulation, now time.Duration) bool
 	if r.short || flags&^seatFlags != 0 || n > InboxSize {
 		return false
 	}
+	if r.foreign {
+		st.lastSeen, st.lastTick = 0, 0
+	}
 	lanes := make([]int32, s.width)
 	for range n {
 		c := command{seq: r.u32(), seen: game.Tick(r.u32())}
 		c.at = now - time.Duration(r.u32())*time.Microsecond
-		r.lanes(lanes)
+		if r.lanes(lanes); r.foreign {
+			st.ack = c.seq
+			st.drops++
+			continue
+		}
 		st.inbox.push(c, lanes)
 	}
 	return !r.short

@@ -138,7 +138,9 @@ func FuzzRestore(f *testing.F) {
 	defer s.Stop(wire.ByeShutdown, "", 0)
 	s.join("ann")
 	s.tick(5)
-	f.Add(s.AppendCheckpoint(nil, s.now))
+	saved := s.AppendCheckpoint(nil, s.now)
+	f.Add(saved)
+	f.Add(otherInputs(saved))
 	f.Add([]byte(checkpointMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Restore(s.cfg, b, s.now)
@@ -148,4 +150,11 @@ func FuzzRestore(f *testing.F) {
 		r.Tick(s.now)
 		r.Stop(wire.ByeShutdown, "", 0)
 	})
+}
+
+// otherInputs makes a checkpoint that of a kind whose inputs mean something else.
+func otherInputs(saved []byte) []byte {
+	saved = append([]byte(nil), saved...)
+	saved[len(checkpointMagic)+6] ^= 1
+	return saved
 }
