@@ -3,6 +3,8 @@
 # make lint   gofmt, vet, staticcheck, types of the JavaScript
 # make bench  benchmarks of the hot paths
 # make bench-wire  bytes and time of the wire format, beside others
+# make chaos  a cluster whose nodes and NATS are killed, stopped and cut off: CHAOS_KILLS kills
+# make demo-cluster  three nodes with bots, to play and to break things, until Ctrl-C
 # make fuzz   every fuzz target for FUZZTIME each
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -10,11 +12,12 @@ SHELL := /bin/bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
+CHAOS_KILLS ?= 20
 LISTEN ?= 127.0.0.1:8080
 ARTIFACTS := .artifacts
 PACKAGES := ./...
 
-.PHONY: build run test test-go test-noalloc test-js test-browser lint bench bench-wire fuzz setup clean
+.PHONY: build run test test-go test-noalloc test-js test-browser lint bench bench-wire chaos demo-cluster fuzz setup clean
 
 build:
 	go build -o bin/roomd ./cmd/roomd
@@ -47,6 +50,12 @@ bench:
 
 bench-wire:
 	go run ./loadtest wire
+
+chaos:
+	go run ./loadtest chaos --kills $(CHAOS_KILLS)
+
+demo-cluster:
+	go run ./loadtest demo-cluster
 
 fuzz:
 	@for pkg in $$(go list $(PACKAGES)); do \

@@ -24,7 +24,11 @@ type cli struct {
 	Wire       wireCmd       `cmd:"" help:"Bytes and time of the wire format, on two fixed worlds."`
 	Spectators spectatorsCmd `cmd:"" help:"Readers of public streams: CPU beside plain net/http, memory, states."`
 	Fanout     fanoutCmd     `cmd:"" hidden:"" help:"Be the net/http baseline of a spectators run."`
-	Serve      serveCmd      `cmd:"" hidden:"" help:"Be the server of a play run."`
+	Serve      serveCmd      `cmd:"" hidden:"" help:"Be the server of a run."`
+	Cluster    clusterCmd    `cmd:"" help:"Bots play on a cluster whose rooms move and whose nodes die."`
+	Chaos      chaosCmd      `cmd:"" help:"Everything that can go wrong with a cluster, and what it promises then."`
+	Demo       demoCmd       `cmd:"" name:"demo-cluster" help:"Three nodes with bots, to play and to break things."`
+	NATS       natsCmd       `cmd:"" name:"nats" hidden:"" help:"Be the NATS of a cluster."`
 }
 
 // serveCmd hands its arguments to server.Exec, whose flags they are.
@@ -33,8 +37,13 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run() error {
-	os.Exit(server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind}}, append([]string{"serve"}, c.Args...), os.Stdout, os.Stderr))
+	os.Exit(serve(append([]string{"serve"}, c.Args...)))
 	return nil
+}
+
+// serve is the server that runs are played on, with roomd's own flags.
+func serve(args []string) int {
+	return server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind, crowd.Counted}}, args, os.Stdout, os.Stderr)
 }
 
 func main() {

@@ -14,14 +14,14 @@ import (
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/loadtest/crowd"
 	"github.com/roomd/roomd/netcode/wire"
-	"github.com/roomd/roomd/room/server"
 )
 
-// TestMain is the server of a play run when it is started as one: runs start
+// TestMain is the server of a run, or its NATS, when it is started as one: runs start
 // their own program again.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "serve" {
-		os.Exit(server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind}}, os.Args[1:], os.Stdout, os.Stderr))
+	if len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "nats") {
+		main()
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }

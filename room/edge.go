@@ -64,6 +64,7 @@ type Edge struct {
 	heard    time.Duration // when the owner was heard last
 	asked    time.Duration
 	greeted  time.Duration
+	cutoff   time.Duration // from when on errands do not wait for others
 	vacant   time.Duration // since when nobody is here, 0: somebody is
 	observer Observer
 	beat     beat
@@ -225,7 +226,7 @@ func (e *Edge) input(v *Viewer, c command, lanes []int32) {
 	if e.cfg.Owner != "" && len(e.up) < maxUp { // else it is repeated later
 		e.up, e.scratch = appendInput(e.up, e.scratch, v.relay.id, c, lanes)
 	}
-	if e.asleep {
+	if c.at >= e.cutoff {
 		e.wake()
 	}
 }
@@ -258,8 +259,7 @@ func (e *Edge) tickAt(now time.Duration) game.Tick {
 }
 
 // Advance sends what waits and does what is due. It returns when it wants to be
-// called next: right before the owner's next tick, for which the caller reads the
-// players first.
+// called next: shortly before the owner's next tick, or sooner if there is more.
 func (e *Edge) Advance(now time.Duration) (next time.Duration) {
 	if e.ended {
 		return never
@@ -268,21 +268,40 @@ func (e *Edge) Advance(now time.Duration) (next time.Duration) {
 		e.aud.sweep()
 	}
 	e.welcomeAll(now)
-	if now-e.greeted >= helloEvery {
+	switch {
+	case !e.synced && now-e.asked >= askEvery:
+		e.greet(now)
+	case now-e.greeted >= helloEvery:
 		e.greeted = now
 		e.up = appendErrand(e.up, upHello, e.hello(false))
 		e.repeatLate(now)
 	}
-	e.flush()
+	if len(e.up) > 0 && now >= e.cutoff {
+		e.flush()
+	}
 	e.look(now)
 	if e.ended {
 		return never
 	}
 	next = e.greeted + helloEvery
-	if e.synced && !e.asleep {
-		next = min(next, e.beat.next(now+uplinkLead+time.Millisecond)-uplinkLead)
+	switch {
+	case !e.synced:
+		next = min(next, e.asked+askEvery)
+	case !e.asleep:
+		next = min(next, e.due(now))
 	}
-	return max(next, now+time.Millisecond)
+	return max(next, now+slot)
+}
+
+// due is when inputs have to be sent next: what comes long before the owner's next
+// tick waits, as one message costs as much as another, and what comes right before
+// it goes at once.
+func (e *Edge) due(now time.Duration) time.Duration {
+	tick := e.beat.next(now)
+	if e.cutoff = tick - uplinkLead; now < e.cutoff {
+		return e.cutoff
+	}
+	return e.beat.next(tick) - uplinkLead
 }
 
 // repeatLate sends again what should have been answered or applied long ago.
@@ -539,7 +558,9 @@ func (e *Edge) onControl(now time.Duration, h downHead, c *control) {
 		}
 		return
 	}
-	e.asleep = c.Asleep
+	if e.asleep = c.Asleep; e.asleep {
+		e.cutoff = 0
+	}
 	if c.Asleep && e.aud != nil && h.epoch == e.aud.epoch {
 		e.moving()
 		if h.tick > e.aud.tick() {

@@ -39,14 +39,16 @@ const (
 	// helloEvery is the time between two words of an edge to the owner, askEvery
 	// between two requests for what is missing.
 	helloEvery = 500 * time.Millisecond
-	askEvery   = 50 * time.Millisecond
+	askEvery   = 10 * time.Millisecond
 	// stalledAfter is after how long without a word from the owner viewers are told
 	// that the room stands still, and lostAfter when an edge gives up.
 	stalledAfter = 600 * time.Millisecond
 	lostAfter    = 30 * time.Second
-	// uplinkLead is how long before a tick an edge sends its players' inputs: they
-	// have to be there in time.
-	uplinkLead = 3 * time.Millisecond
+	// uplinkLead is how long before a tick an edge sends what its players have sent
+	// since the last, and from when on it sends all at once.
+	uplinkLead = 6 * time.Millisecond
+	// slot is that of the loop: nothing is worth being called again sooner.
+	slot = time.Millisecond
 
 	// maxUp bounds the errands that wait for the next tick, in bytes.
 	maxUp = 64 << 10

@@ -390,6 +390,16 @@ func (c *Client) Address() string {
 	return c.url
 }
 
+// RemoteAddr is the other end of the connection, nil while there is none.
+func (c *Client) RemoteAddr() net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == nil {
+		return nil
+	}
+	return c.conn.nc.RemoteAddr()
+}
+
 // attempt dials, says hello and waits for the welcome.
 func (c *Client) attempt(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxHandshake)

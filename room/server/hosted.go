@@ -79,7 +79,7 @@ func (h *hosted) Advance(now time.Duration) time.Duration {
 		return now + frozenPoll // it goes on with the next tick
 	}
 	h.still = 0
-	if now >= h.next {
+	if now >= h.next && p.room != nil {
 		h.readPlayers()
 	}
 	h.next = p.Advance(now)
@@ -92,7 +92,7 @@ func (h *hosted) Advance(now time.Duration) time.Duration {
 		h.end()
 		return loop.Never
 	}
-	if quiet := h.next-now < asleepAfter; quiet != h.quiet {
+	if quiet := p.room != nil && h.next-now < asleepAfter; quiet != h.quiet {
 		h.quiet = quiet
 		for _, s := range h.sessions {
 			s.conn.Quiet(quiet)

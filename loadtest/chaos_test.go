@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Nodes are killed CHAOS_KILLS times, 3 without it: all rooms and seats go on, no
+// history goes back, no tick is shown with two contents, and no input comes twice.
+// How long it takes is not judged here, up to backTime.
+func TestChaosKills(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills processes for a minute")
+	}
+	kills := 3
+	if s := os.Getenv("CHAOS_KILLS"); s != "" {
+		var err error
+		if kills, err = strconv.Atoi(s); err != nil {
+			t.Fatalf("CHAOS_KILLS: %v", err)
+		}
+	}
+	c := &chaosCmd{
+		clusterFlags: clusterFlags{Nodes: 3, Players: 2, Rate: 10, Lease: time.Second, Checkpoint: 300 * time.Millisecond},
+		Rooms:        4, Kills: kills, Outage: time.Second, Only: []string{"kills"},
+	}
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(c.play(t.Context(), t.TempDir(), w)) }()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		t.Log(lines.Text())
+	}
+	if err := lines.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A proxy that is cut swallows what is sent and says nothing; healed, it ends what
+// was open and forwards again.
+func TestProxy(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(c, c); c.Close() }()
+		}
+	}()
+	p, err := startProxy(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	echo := func(c net.Conn, within time.Duration) error {
+		c.SetDeadline(time.Now().Add(within))
+		if _, err := c.Write([]byte("x")); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(c, make([]byte, 1))
+		return err
+	}
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", p.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	c := dial()
+	if err := echo(c, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.cut.Store(true)
+	if err, ok := echo(c, 100*time.Millisecond).(net.Error); !ok || !err.Timeout() {
+		t.Errorf("cut off, the answer is %v, want none", err)
+	}
+	p.heal()
+	if err := echo(c, 10*time.Second); err == nil {
+		t.Error("a connection goes on although bytes of it are missing")
+	}
+	if err := echo(dial(), 10*time.Second); err != nil {
+		t.Errorf("healed: %v", err)
+	}
+}

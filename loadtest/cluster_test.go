@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/client"
+)
+
+// The keys that machines read are there, null where nothing was measured.
+func TestClusterReport(t *testing.T) {
+	var b bytes.Buffer
+	rep := &clusterReport{RelayP50: some(1), RelayP99: some(2), RelayCPU: some(3), Notes: []string{"a note"}}
+	if err := rep.writeTable(&b); err != nil || !strings.Contains(b.String(), "a relay adds") || !strings.Contains(b.String(), "a note") {
+		t.Errorf("table, %v:\n%s", err, b.String())
+	}
+	b.Reset()
+	rep.RelayP50 = nil
+	if err := rep.writeJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"start_ms", "idle_rss_mb", "binary_mb", "nodes", "rooms", "bots", "rooms_max_over_mean",
+		"relay_added_p50_ms", "relay_added_p99_ms", "relay_cpu_us_per_frame", "move_pause_p50_ticks", "move_pause_p99_ticks",
+		"disconnects_by_moves", "inputs_lost", "inputs_twice", "wrong_states", "resume_p50_s", "resume_p99_s", "resume_max_s", "rooms_lost",
+	} {
+		if _, ok := got[key]; !ok {
+			t.Errorf("the report has no %s", key)
+		}
+	}
+	if got["relay_added_p50_ms"] != nil {
+		t.Error("what was not measured is a number")
+	}
+}
+
+// A tick that is shown with two contents is found, whoever sees it and however late.
+func TestTwoContentsAreFound(t *testing.T) {
+	h := &history{known: map[moment]uint32{}}
+	for _, s := range []struct {
+		epoch uint64
+		tick  uint32
+		hash  uint32
+		ok    bool
+	}{{1, 1, 7, true}, {1, 2, 8, true}, {1, 1, 7, true}, {2, 1, 9, true}, {1, 1, 9, false}} {
+		if h.check(s.epoch, game.Tick(s.tick), s.hash) != s.ok {
+			t.Errorf("%+v is not seen as that", s)
+		}
+	}
+}
+
+// Faults, lost seats and inputs that come twice are broken promises; inputs that
+// were lost are counted alone.
+func TestPromises(t *testing.T) {
+	tr := newTroupe(nil, 2, 1, 1)
+	for _, p := range tr.all() {
+		p.client = &client.Client{}
+	}
+	if err := tr.promises(); err != nil {
+		t.Errorf("nothing happened: %v", err)
+	}
+	p := tr.rooms[1].players[0]
+	p.lost = 3
+	if err := tr.promises(); err != nil || tr.totals().lost != 3 {
+		t.Errorf("3 inputs lost: %v, %+v", err, tr.totals())
+	}
+	p.fault("tick %d was shown with two contents", 7)
+	p.reseat, p.twice = true, 1
+	err := tr.promises()
+	for _, want := range []string{"room room-2: tick 7 was shown", "1 players lost their seats, in 1 rooms", "1 inputs were applied twice"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q in it", err, want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	list := []time.Duration{4, 1, 3, 2}
+	for q, want := range map[float64]time.Duration{0: 1, 0.5: 3, 0.99: 4, 1: 4} {
+		if got := nearest(list, q); got != want {
+			t.Errorf("quantile %v is %v, want %v", q, got, want)
+		}
+	}
+	if nearest([]float64(nil), 0.5) != 0 {
+		t.Error("a quantile of nothing")
+	}
+}
