@@ -186,7 +186,7 @@ func (f *fleet) dial(ctx context.Context, network, addr string) (net.Conn, error
 func (f *fleet) admin(ctx context.Context) (*cluster.Admin, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return cluster.OpenAdmin(ctx, f.broker.url, "")
+	return cluster.OpenAdmin(ctx, cluster.Remote{Servers: f.broker.url})
 }
 
 // placed is where a room is.
