@@ -44,6 +44,9 @@ const (
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 60 * time.Second
 
+	// spareProcessors is how many goroutines of a node run beside its loops: those
+	// that read and write NATS.
+	spareProcessors = 2
 	// frozenPoll is the time between two looks whether a room that stands still may
 	// go on.
 	frozenPoll = 5 * time.Millisecond

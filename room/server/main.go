@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -153,6 +154,11 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	var err error
 	if cfg.Cluster, err = c.Cluster.config(); err != nil {
 		return err
+	}
+	if cfg.Cluster != nil {
+		// A loop with rooms keeps its processor while it waits for a slot to end: what
+		// travels by NATS would wait with it.
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Loops+spareProcessors))
 	}
 	srv, err := New(*cfg)
 	if err != nil {
