@@ -60,6 +60,7 @@ type player struct {
 	waiting bool
 	over    uint64 // epoch that it must be above; 0 for any
 	breaks  int    // of the connection, that it must be above; -1 for any
+	from    string // or the node that it must have left
 	since   time.Time
 	back    time.Time
 }
@@ -138,7 +139,7 @@ func (p *player) look(core *client.Core, now time.Time) {
 	if !p.last.IsZero() {
 		p.gap = max(p.gap, now.Sub(p.last))
 	}
-	if p.waiting && epoch > p.over && p.broken > p.breaks {
+	if p.waiting && epoch > p.over && (p.broken > p.breaks || p.addr != p.from) {
 		p.waiting, p.back = false, now
 	}
 	p.account(core, epoch != p.epoch, now)
@@ -263,7 +264,7 @@ func count(b *client.InputBuilder, n uint32, life uint8) {
 func (p *player) expect(anew bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting, p.over, p.breaks, p.since, p.back = true, 0, p.broken, time.Now(), time.Time{}
+	p.waiting, p.over, p.breaks, p.from, p.since, p.back = true, 0, p.broken, p.addr, time.Now(), time.Time{}
 	if anew {
 		p.over, p.breaks = p.epoch, -1
 	}
