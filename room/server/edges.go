@@ -210,8 +210,12 @@ func (h *shard) Located(name string) {
 // rewatch has the edges here heard again, in a cluster that was joined anew.
 func (h *shard) rewatch(c *cluster.Cluster) {
 	for _, r := range h.srv.dir.all() {
-		if !r.owned() {
-			c.Watch(r.id)
+		if r.owned() {
+			continue
+		}
+		c.Watch(r.id)
+		if _, ok := c.Find(r.id); ok { // else it will be heard of
+			h.Located(r.id)
 		}
 	}
 }

@@ -52,7 +52,8 @@ const (
 	frozenPoll = 5 * time.Millisecond
 	// joinTimeout bounds one attempt to join the cluster.
 	joinTimeout = 20 * time.Second
-	// rescueHint is what clients wait whose room is changing hands.
+	// rescueHint is what clients wait whose room is changing hands, or who came to a
+	// node that is not in its cluster.
 	rescueHint = 300 * time.Millisecond
 	// lookTimeout bounds the search for a room in the cluster, readyPoll is the time
 	// between two looks whether there is something to see of it.

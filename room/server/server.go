@@ -234,7 +234,16 @@ func (s *Server) farewell(h *hosted) (code wire.Code, text string, retry time.Du
 			return wire.ByeMoved, at, movedHint
 		}
 	}
-	return wire.ByeShutdown, "the server is shutting down", retryHint
+	return wire.ByeShutdown, "the server is shutting down", s.wait(wire.ByeShutdown)
+}
+
+// wait is how long clients are told to wait whom this server does not take: in a
+// cluster another node can take them, or this one in a moment.
+func (s *Server) wait(code wire.Code) time.Duration {
+	if s.shard != nil && code == wire.ByeShutdown {
+		return rescueHint
+	}
+	return retryHint
 }
 
 // awaitFlush polls, since a closing connection waits for its peer's close

@@ -203,7 +203,7 @@ func (s *session) greet(h wire.Hello) {
 	case h.Proto != wire.ProtocolVersion:
 		s.Bye(wire.ByeVersion, "this server speaks protocol version 1", 0)
 	case s.srv.dir.isDraining():
-		s.Bye(wire.ByeShutdown, errDraining.Error(), retryHint)
+		s.Bye(wire.ByeShutdown, errDraining.Error(), s.srv.wait(wire.ByeShutdown))
 	case s.srv.cfg.Admit == nil:
 		s.place()
 	default:
@@ -275,11 +275,7 @@ func (s *session) located(a ask, to located) {
 	switch {
 	case s.stage != placing:
 	case to.err != nil:
-		wait := retryHint
-		if errors.Is(to.err, errRescue) {
-			wait = rescueHint
-		}
-		s.Bye(byeCode(to.err), to.err.Error(), wait)
+		s.Bye(byeCode(to.err), to.err.Error(), s.srv.wait(byeCode(to.err)))
 	default:
 		a.room = to.room
 		s.seat(a)
@@ -290,7 +286,7 @@ func (s *session) located(a ask, to located) {
 func (s *session) seat(a ask) {
 	h, err := s.srv.dir.place(a)
 	if err != nil {
-		s.Bye(byeCode(err), err.Error(), retryHint)
+		s.Bye(byeCode(err), err.Error(), s.srv.wait(byeCode(err)))
 		return
 	}
 	s.host, s.claim = h, true
