@@ -74,6 +74,7 @@ func (s *Sim) LoadCheckpoint(b []byte) error {
 	if err != nil {
 		return err
 	}
+	s.migrated = m != nil
 	w := s.w
 	w.now = Tick(r.u32())
 	w.out = outbox{}

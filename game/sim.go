@@ -13,10 +13,11 @@ import (
 // Command, then Step, then Capture. Capture is part of the simulation: it
 // rounds the state to what the players receive.
 type Sim struct {
-	kind    *Kind
-	w       *World
-	rules   rules
-	scratch []byte // Hash's checkpoint
+	kind     *Kind
+	w        *World
+	rules    rules
+	scratch  []byte // Hash's checkpoint
+	migrated bool
 }
 
 // SimConfig is what a room gives its simulation. The zero value works.
@@ -103,6 +104,10 @@ func (s *Sim) free(p PlayerID) {
 	s.w.release(p)
 	s.rules.forget(p)
 }
+
+// Migrated reports whether the checkpoint that was loaded was of another build, in
+// which the kind is declared otherwise.
+func (s *Sim) Migrated() bool { return s.migrated }
 
 // Taken reports whether a player has the seat.
 func (s *Sim) Taken(p PlayerID) bool { return s.w.taken(p) }

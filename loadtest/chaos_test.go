@@ -24,9 +24,24 @@ func TestChaosKills(t *testing.T) {
 			t.Fatalf("CHAOS_KILLS: %v", err)
 		}
 	}
-	c := &chaosCmd{
-		clusterFlags: clusterFlags{Nodes: 3, Players: 2, Rate: 10, Lease: time.Second, Checkpoint: 300 * time.Millisecond},
-		Rooms:        4, Kills: kills, Outage: time.Second, Only: []string{"kills"},
+	breakThings(t, &chaosCmd{Kills: kills, Only: []string{"kills"}})
+}
+
+// Whatever else happens to nodes and their NATS, no room is lost and no promise
+// broken, and all are back without anybody's help.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("breaks processes for a minute")
+	}
+	breakThings(t, &chaosCmd{Outage: 3 * time.Second, Only: []string{"stopped", "outage", "cut", "rolling", "leader"}})
+}
+
+func breakThings(t *testing.T, c *chaosCmd) {
+	t.Helper()
+	c.clusterFlags = clusterFlags{Nodes: 3, Players: 2, Rate: 10, Lease: time.Second, Checkpoint: 300 * time.Millisecond}
+	c.Rooms = 4
+	if c.Outage == 0 {
+		c.Outage = time.Second
 	}
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(c.play(t.Context(), t.TempDir(), w)) }()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -111,11 +112,14 @@ func (p *process) tail() string {
 }
 
 // freePort is a port of the loopback that nobody listens on now.
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+func freePort() (port int, err error) {
+	const low, high = 20_000, 32_000 // no system gives these to outgoing connections by itself
+	for range 100 {
+		port = low + rand.IntN(high-low)
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			return port, ln.Close()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
+	return 0, err
 }

@@ -92,6 +92,16 @@ func appendLanes(dst []byte, lanes []int32) []byte {
 	return dst
 }
 
+// Migrated reports whether the room was restored from a checkpoint of a build in which
+// the game is another one: then it has another history, see SetEpoch.
+func (r *Room) Migrated() bool { return r.sim.game.Migrated() }
+
+// SetEpoch names the history of a room that Restore made, before its first tick.
+func (r *Room) SetEpoch(epoch uint64) {
+	r.cfg.Epoch, r.aud.epoch = epoch, epoch
+	r.store(nil)
+}
+
 // Hash identifies the state of the game: rooms that go on alike have the same.
 func (r *Room) Hash() uint64 { return r.sim.game.Hash() }
 

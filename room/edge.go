@@ -1,7 +1,6 @@
 package room
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -381,6 +380,16 @@ func (e *Edge) Stop(code wire.Code, text string, retry time.Duration) {
 	e.publish()
 }
 
+// Gone ends the edge since nobody has the room any more. An owner that ends its room
+// says why; a room that was never heard from its last owner is lost.
+func (e *Edge) Gone() {
+	if e.synced && !e.stalled || e.aud == nil {
+		e.Stop(wire.ByeRoomGone, "", 0)
+		return
+	}
+	e.Stop(wire.ByeLost, "", 0)
+}
+
 // Info is the newest snapshot. Any goroutine may call it.
 func (e *Edge) Info() Info { return *e.info.Load() }
 
@@ -516,8 +525,6 @@ func (e *Edge) tellMovedTo(v *Viewer) {
 		v.send(f)
 	}
 }
-
-var errNoState = errors.New("room: an entry before the state")
 
 // Receive takes in what the owner sent. b is not kept. An error says that no node of
 // this version sent it.

@@ -69,6 +69,7 @@ export const BYES = Object.freeze([
   { name: 'timeout', action: 'retry', text: 'no hello in time' },
   { name: 'left', action: 'stop', text: 'left' },
   { name: 'moved', action: 'retry', text: 'the room is elsewhere' },
+  { name: 'lost', action: 'anew', text: 'the room is lost with its node' },
 ]);
 
 /** Where in BYES a newer connection for the same seat stands. */

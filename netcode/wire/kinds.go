@@ -105,9 +105,10 @@ const (
 	ByeTimeout      Code = 16
 	ByeLeft         Code = 17
 	ByeMoved        Code = 18
+	ByeLost         Code = 19
 
 	// NumCodes is one more than the highest code.
-	NumCodes = 19
+	NumCodes = 20
 )
 
 // Action is what a client does after a bye (section 10.2).
@@ -152,6 +153,7 @@ var byeTable = [NumCodes]struct {
 	ByeTimeout:      {"no hello in time", Retry},
 	ByeLeft:         {"left", Stop},
 	ByeMoved:        {"the room is elsewhere", Retry},
+	ByeLost:         {"the room is lost with its node", Anew},
 }
 
 func (c Code) index() int {

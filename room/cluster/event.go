@@ -67,7 +67,10 @@ type Loaded struct {
 	Term uint64
 	Tick uint32
 	Hash uint64
-	Err  string
+	// Changed says that the game is another one in this build, and what was loaded is
+	// not the same, but what has become of it.
+	Changed bool
+	Err     string
 }
 
 // Offer, Ready, Refused and Yours travel between nodes, in this order or not at all.
@@ -85,6 +88,8 @@ type Ready struct {
 	Room string
 	Term uint64 // of the Offer
 	Hash uint64 // of what was loaded
+	// Changed as in Loaded: the room goes on with a new history.
+	Changed bool `json:",omitempty"`
 }
 
 type Refused struct {

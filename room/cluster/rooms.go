@@ -158,12 +158,15 @@ func (n *Node) give(m Ready) {
 	if e == nil || e.status != offered || m.From != e.other || m.Term != e.rec.TermAt(e.rev) {
 		return
 	}
-	if m.Hash != e.hash {
+	if m.Hash != e.hash && !m.Changed {
 		n.keep(m.Room, e, "the target loaded another state")
 		return
 	}
 	next := n.whole(e)
-	next.Owner, next.Term, next.Tick, next.Hash = e.other, next.Term+1, e.tick, e.hash
+	next.Owner, next.Term, next.Tick, next.Hash = e.other, next.Term+1, e.tick, m.Hash
+	if m.Changed {
+		next.Epoch = 0
+	}
 	e.status, e.want, e.deadline = giving, &next, 0
 	n.hand(m.Room, e)
 }
@@ -232,7 +235,7 @@ func (n *Node) ready(m Loaded) {
 		return
 	}
 	e.status, e.hash = loaded, m.Hash
-	n.do(Send{e.other, Ready{From: n.cfg.SID, Room: m.Room, Term: e.term, Hash: m.Hash}})
+	n.do(Send{e.other, Ready{From: n.cfg.SID, Room: m.Room, Term: e.term, Hash: m.Hash, Changed: m.Changed}})
 }
 
 // seeRoom takes in what the store says of a room. What is old is not news, but for

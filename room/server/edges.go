@@ -199,7 +199,7 @@ func (h *shard) Located(name string) {
 		switch {
 		case e == nil:
 		case !ok:
-			e.Stop(wire.ByeRoomGone, "", 0)
+			e.Gone()
 		default:
 			e.SetOwner(loop.Now(), string(p.Owner), p.Term)
 		}

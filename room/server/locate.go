@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -131,9 +130,6 @@ func (h *shard) lightest(c *cluster.Cluster) cluster.SID {
 	}
 	return at
 }
-
-// errNobody is why an edge is not made: no node of this cluster has the room.
-var errNobody = errors.New("the room is nobody's")
 
 // viewed is the room of that name, or an edge of it, when there is something to see;
 // nil if there is none, or not in time.

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -166,6 +165,9 @@ func (h *shard) Start(s cluster.Start, checkpoint []byte) {
 	}
 	if err == nil {
 		made.term = s.Term
+		if s.Loaded && made.at().Epoch() != s.Epoch {
+			made.at().room.SetEpoch(s.Epoch) // the game was changed
+		}
 		made.at().room.SetRelay(roomRelay{h, s.Room}, s.Term)
 		err = h.srv.dir.adopt(made)
 	}
@@ -249,18 +251,6 @@ func (h *shard) address(room string) string {
 	return p.Node.URL + "?room=" + url.QueryEscape(room)
 }
 
-// page is where a request about a room of another node belongs; empty if there is
-// none.
-func (h *shard) page(r *http.Request) string {
-	at, err := url.Parse(h.address(r.PathValue("id")))
-	if err != nil || at.Host == "" {
-		return ""
-	}
-	at.Scheme = strings.Replace(at.Scheme, "ws", "http", 1)
-	at.Path, at.RawQuery = r.URL.Path, r.URL.RawQuery
-	return at.String()
-}
-
 // Load implements cluster.Host. To decode a state takes a while: not here.
 func (h *shard) Load(l cluster.Load) {
 	h.mu.Lock()
@@ -282,7 +272,7 @@ func (h *shard) Load(l cluster.Load) {
 			answer.Err = err.Error()
 		} else {
 			h.prepared[l.Room] = made
-			answer.Hash = made.at().room.Hash()
+			answer.Hash, answer.Changed = made.at().room.Hash(), made.at().room.Migrated()
 		}
 		h.tell(answer)
 	}()
