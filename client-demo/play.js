@@ -74,6 +74,18 @@ room.on('welcome', ({ resumed }) => {
   if (!resumed) predictor.reset();
 });
 
+let stalled = false;
+room.on('stalled', () => {
+  stalled = true;
+  hud.banner('the game waits for its server…');
+});
+
+room.on('reset', () => {
+  predictor.reset();
+  hud.banner('the server was lost: the game goes on from a moment ago', 'good', 4000);
+  stalled = false;
+});
+
 room.on('status', ({ status, text, anew }) => {
   if (status === 'reconnecting') hud.banner(text ? `${text} – reconnecting…` : 'connection lost – reconnecting…');
   else if (status === 'closed') hud.banner(`${text || 'closed'} – reload the page to play again`, 'bad');
@@ -84,6 +96,8 @@ room.on('status', ({ status, text, anew }) => {
 
 room.on('state', ({ tick, changes, keyframe }) => {
   const now = performance.now();
+  if (stalled) hud.banner('');
+  stalled = false;
   if (keyframe) clearView();
   view.arrived(now, tick);
   inputs.report(now, room.slack);

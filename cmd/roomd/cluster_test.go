@@ -46,7 +46,10 @@ func (n *node) verb(args ...string) string {
 }
 
 // startCluster starts a NATS and nodes of the binary on it.
-func startCluster(t *testing.T, names ...string) []*node {
+func startCluster(t *testing.T, names ...string) []*node { return startClusterWith(t, nil, names...) }
+
+// startClusterWith gives the nodes flags.
+func startClusterWith(t *testing.T, flags []string, names ...string) []*node {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "roomd")
 	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
@@ -65,16 +68,16 @@ func startCluster(t *testing.T, names ...string) []*node {
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	var list []*node
 	for _, name := range names {
-		list = append(list, startNode(t, bin, s.ClientURL(), name))
+		list = append(list, startNode(t, bin, s.ClientURL(), name, flags...))
 	}
 	return list
 }
 
-func startNode(t *testing.T, bin, nats, name string) *node {
+func startNode(t *testing.T, bin, nats, name string, flags ...string) *node {
 	t.Helper()
 	n := &node{t: t, name: name, done: make(chan struct{})}
-	n.cmd = exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--nats", nats, "--node", name, "--lease", "1s",
-		"--checkpoint", "200ms", "--grace", "20s", "--log-level", "WARN")
+	n.cmd = exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--nats", nats, "--node", name, "--lease", "1s",
+		"--checkpoint", "200ms", "--grace", "20s", "--log-level", "WARN"}, flags...)...)
 	n.cmd.Stderr = os.Stderr
 	n.nats = nats
 	out, err := n.cmd.StdoutPipe()
@@ -142,6 +145,14 @@ type gamer struct {
 	tick  game.Tick
 	known map[string]uint32 // hash of what was shown, by epoch and tick
 	bad   string
+	lost  int // connections
+}
+
+// breaks is how often the player was without a connection.
+func (g *gamer) breaks() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lost
 }
 
 func play(t *testing.T, addr, name, room string) *gamer {
@@ -162,8 +173,12 @@ func play(t *testing.T, addr, name, room string) *gamer {
 
 // update checks that history only goes on.
 func (g *gamer) update(c *client.Client) {
+	connected := c.Connected()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !connected {
+		g.lost++
+	}
 	c.View(func(core *client.Core) {
 		tick, ok := core.Tick()
 		if !ok || g.bad != "" || tick == g.tick && core.Epoch() == g.epoch {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -89,12 +90,11 @@ func (a *Admin) State(ctx context.Context) (nodes []NodeInfo, rooms []RoomInfo, 
 	}
 	defer w.Stop()
 	by := map[SID]NodeInfo{}
-	for e := range w.Updates() {
-		if e == nil { // that is all there is
-			break
-		}
+	at := map[string]RoomInfo{}
+	for e := range listed(w) {
 		k, ok := parseKey(e.Key())
 		if !ok || e.Operation() != jetstream.KeyValuePut {
+			delete(at, k.Room)
 			continue
 		}
 		switch ev, err := seen(k, Rev(e.Revision()), e.Value()); ev := ev.(type) {
@@ -104,16 +104,17 @@ func (a *Admin) State(ctx context.Context) (nodes []NodeInfo, rooms []RoomInfo, 
 			}
 		case SeenRoom:
 			if err == nil && ev.Record.Owner != "" {
-				rooms = append(rooms, RoomInfo{
+				at[ev.Room] = RoomInfo{
 					Room: ev.Room, Kind: ev.Record.Kind, Owner: ev.Record.Owner,
 					Term: ev.Record.TermAt(ev.Rev), Epoch: ev.Record.EpochAt(ev.Rev),
-				})
+				}
 			}
 		}
 	}
-	for i := range rooms {
-		owner, ok := by[rooms[i].Owner] // if not, it was dead for long
-		rooms[i].Node, rooms[i].Dead = owner.Name, !ok || owner.Dead
+	for _, r := range at {
+		owner, ok := by[r.Owner] // if not, it was dead for long
+		r.Node, r.Dead = owner.Name, !ok || owner.Dead
+		rooms = append(rooms, r)
 	}
 	for _, n := range by {
 		nodes = append(nodes, n)
@@ -122,6 +123,32 @@ func (a *Admin) State(ctx context.Context) (nodes []NodeInfo, rooms []RoomInfo, 
 	slices.SortFunc(rooms, func(a, b RoomInfo) int { return strings.Compare(a.Room, b.Room) })
 	return nodes, rooms, ctx.Err()
 }
+
+// listed yields what a watch tells of all keys. What changes meanwhile is not among
+// it, but told right after: a bucket keeps one value of a key.
+func listed(w jetstream.KeyWatcher) iter.Seq[jetstream.KeyValueEntry] {
+	return func(yield func(jetstream.KeyValueEntry) bool) {
+		var late <-chan time.Time
+		for {
+			select {
+			case e, ok := <-w.Updates():
+				switch {
+				case !ok:
+					return
+				case e == nil: // that is all there was
+					late = time.After(listLate)
+				case !yield(e):
+					return
+				}
+			case <-late:
+				return
+			}
+		}
+	}
+}
+
+// listLate is how long listed waits for what changed meanwhile.
+const listLate = 50 * time.Millisecond
 
 // node is the one of that name, or start of that name, that lives.
 func (a *Admin) node(ctx context.Context, name string) (NodeInfo, []RoomInfo, error) {

@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // SID names one start of a node and is never used again: a node that lost its
 // lease comes back under another.
@@ -27,6 +30,23 @@ type About struct {
 	Players int     `json:"players"`
 	Busy    float64 `json:"busy"` // share of its time spent in ticks
 	Drain   bool    `json:"drain,omitempty"`
+	// Kinds are those of which the node takes new rooms; all if empty.
+	Kinds []string `json:"kinds,omitempty"`
+}
+
+// Takes reports whether the node takes new rooms of a kind.
+func (a *About) Takes(kind string) bool {
+	return !a.Drain && (len(a.Kinds) == 0 || slices.Contains(a.Kinds, kind))
+}
+
+// Lighter reports whether a new room belongs rather to this node than to b: the one
+// that ticks less, if that is more than noise, else the one with fewer rooms.
+func (a *About) Lighter(b *About) bool {
+	const noise = 0.1
+	if d := a.Busy - b.Busy; d > noise || d < -noise {
+		return d < 0
+	}
+	return a.Rooms < b.Rooms
 }
 
 // Record is that of a room.

@@ -55,6 +55,8 @@ const (
 	// rescueHint is what clients wait whose room is changing hands, or who came to a
 	// node that is not in its cluster.
 	rescueHint = 300 * time.Millisecond
+	// dismissEvery is the time between two edges whose clients are sent to other nodes.
+	dismissEvery = 20 * time.Millisecond
 	// lookTimeout bounds the search for a room in the cluster, readyPoll is the time
 	// between two looks whether there is something to see of it.
 	lookTimeout = 3 * time.Second

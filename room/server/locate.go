@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/roomd/roomd/netcode/wire"
@@ -38,7 +39,7 @@ func (h *shard) locate(a ask, found func(located)) {
 			return
 		}
 		a.room = newRoomID()
-		if to := h.lightest(c); to != "" {
+		if to := h.lightest(c, a.kind); to != "" {
 			go func() { found(h.createAt(c, to, a)) }()
 			return
 		}
@@ -118,14 +119,15 @@ func (h *shard) createAt(c *cluster.Cluster, to cluster.SID, a ask) located {
 	return located{room: a.room, err: h.edge(p)}
 }
 
-// lightest is another node for a new room, if one of two that are drawn has fewer
-// rooms than this one ("power of two choices", Mitzenmacher 2001).
-func (h *shard) lightest(c *cluster.Cluster) cluster.SID {
-	peers, own := c.Peers(), h.About()
-	best, at := own.Rooms, cluster.SID("")
+// lightest is another node for a new room, if one of two that are drawn is lighter
+// than this one ("power of two choices", Mitzenmacher 2001).
+func (h *shard) lightest(c *cluster.Cluster, kind string) (at cluster.SID) {
+	own := h.About()
+	peers := slices.DeleteFunc(c.Peers(), func(p cluster.Peer) bool { return !p.Takes(kind) })
+	best, found := &own, own.Takes(kind)
 	for range min(2, len(peers)) {
-		if p := peers[rand.IntN(len(peers))]; !p.Drain && (p.Rooms < best || own.Drain) {
-			best, at = p.Rooms, p.SID
+		if p := &peers[rand.IntN(len(peers))]; !found || p.Lighter(best) {
+			best, at, found = &p.About, p.SID, true
 		}
 	}
 	return at

@@ -99,6 +99,7 @@ type clusterFlags struct {
 	Node       string        `placeholder:"NAME" help:"This node's name; the host's by default."`
 	Advertise  string        `placeholder:"URL" help:"Where clients find this node, as wss://node1.example/v1/ws."`
 	Replicas   int           `help:"NATS servers that keep the cluster's state (1, or 3 with --cluster-listen)."`
+	Kinds      []string      `name:"kinds" placeholder:"KIND,..." help:"Kinds of which this node takes new rooms; all by default."`
 	Relay      string        `enum:"auto,always" default:"auto" help:"Clients whose room is at another node: auto lets them go there, always keeps them here."`
 	Lease      time.Duration `help:"Silence after which a node's rooms are taken over (3s, or 10s with --cluster-listen)."`
 	Checkpoint time.Duration `default:"2s" help:"Time between two states kept of a room: what is lost with a node."`
@@ -130,7 +131,7 @@ func (c *clusterFlags) config() (*ClusterConfig, error) {
 	return &ClusterConfig{
 		Node: name, NATS: c.NATS, Credentials: c.NATSCreds, CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey,
 		Data: c.Data, Listen: c.Listen, Join: c.Join, Secret: secret, Insecure: c.Insecure, Advertise: c.Advertise,
-		Replicas: c.Replicas, Lease: c.Lease, Checkpoint: c.Checkpoint, RelayAlways: c.Relay == "always",
+		Replicas: c.Replicas, Lease: c.Lease, Checkpoint: c.Checkpoint, RelayAlways: c.Relay == "always", Kinds: c.Kinds,
 	}, nil
 }
 

@@ -206,6 +206,8 @@ func roomMetrics(m emitter, s *room.Stats) {
 	m.counter("inputs_missed_total", "Ticks in which a player had no input.", s.InputsMissed)
 	m.counter("mail_dropped_total", "Mail that a room could not take.", s.MailDropped)
 	m.counter("posts_dropped_total", "Posts beyond what a game may send in a tick.", s.PostsDropped)
+	m.counter("relayed_frames_total", "State messages passed on as the room's node made them, each shared by its group of viewers.", s.Relayed)
+	m.counter("relay_bytes_total", "Bytes that rooms here told their edges, each counted once.", s.RelayedBytes)
 	m.counter("encodes_total", "State messages encoded, each shared by its group of viewers.", s.Encodes)
 	m.counter("frame_bytes_total", "Bytes of encoded state messages, each counted once.", s.FrameBytes)
 	m.counter("self_frames_total", "Private frames made.", s.SelfFrames)

@@ -211,6 +211,7 @@ func (s *Server) drain(end context.Context) {
 	for _, h := range rooms {
 		on[h.loop] = append(on[h.loop], h)
 	}
+	s.dismiss(end, rooms)
 	for l, list := range on {
 		l.Post(func() {
 			for _, h := range list {
@@ -224,6 +225,28 @@ func (s *Server) drain(end context.Context) {
 	s.awaitFlush(ctx)
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
+	}
+}
+
+// dismiss sends those to other nodes who are at edges here, one edge after the other:
+// not all clients have to come there in the same moment.
+func (s *Server) dismiss(end context.Context, rooms []*hosted) {
+	edges := slices.DeleteFunc(slices.Clone(rooms), (*hosted).owned)
+	if len(edges) == 0 {
+		return
+	}
+	tick := time.NewTicker(max(time.Millisecond, min(dismissEvery, s.cfg.ShutdownTimeout/4/time.Duration(len(edges)))))
+	defer tick.Stop()
+	for _, h := range edges {
+		h.loop.Post(func() {
+			h.at().Stop(s.farewell(h))
+			h.wake()
+		})
+		select {
+		case <-tick.C:
+		case <-end.Done():
+			return
+		}
 	}
 }
 

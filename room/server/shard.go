@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"math"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,11 @@ type shard struct {
 	srv      *Server
 	c        atomic.Pointer[cluster.Cluster]
 	embedded *cluster.Embedded
-	draining atomic.Bool // an operator wants the node empty
+	draining atomic.Bool   // an operator wants the node empty
+	busy     atomic.Uint64 // share of the loops' time spent in ticks, as bits
+
+	measured time.Time     // of measure
+	stepped  time.Duration // until then
 
 	mu       sync.Mutex
 	waiting  map[string][]func(error) // who waits for a room to start here
@@ -68,6 +73,8 @@ type ClusterConfig struct {
 	// Lease is how long a silent node keeps its rooms, default 3 s, or 10 s with
 	// Listen: a node's death is then a NATS server's.
 	Lease time.Duration
+	// Kinds are those of which the node takes new rooms; all if empty.
+	Kinds []string
 	// RelayAlways keeps clients at the node that they came to; else those that can go
 	// to the node of their room.
 	RelayAlways bool
@@ -138,7 +145,8 @@ func (h *shard) tell(ev cluster.Event) {
 
 // About implements cluster.Host.
 func (h *shard) About() cluster.About {
-	a := cluster.About{Name: h.srv.cfg.Cluster.Node, URL: h.srv.cfg.Cluster.Advertise, Drain: h.draining.Load() || h.srv.dir.isDraining()}
+	a := cluster.About{Name: h.srv.cfg.Cluster.Node, URL: h.srv.cfg.Cluster.Advertise, Drain: h.draining.Load() || h.srv.dir.isDraining(),
+		Kinds: h.srv.cfg.Cluster.Kinds, Busy: math.Float64frombits(h.busy.Load())}
 	for _, i := range h.srv.Rooms() {
 		a.Rooms++
 		a.Players += i.Players
@@ -303,27 +311,15 @@ func (h *shard) End(name string) {
 
 // Drain implements cluster.Host.
 func (h *shard) Drain() {
-	h.draining.Store(true)
-	if c := h.c.Load(); c != nil {
-		h.give(c)
+	if h.draining.Swap(true) {
+		return
 	}
-}
-
-// give asks other nodes to take all rooms, by turns, and reports whether there are
-// any nodes.
-func (h *shard) give(c *cluster.Cluster) bool {
-	var to []cluster.SID
-	for _, p := range c.Peers() {
-		if !p.Drain {
-			to = append(to, p.SID)
+	go func() {
+		tick := time.NewTicker(flushPoll)
+		defer tick.Stop()
+		for g := newGiving(h); g.more() && !h.srv.dir.isDraining(); <-tick.C {
 		}
-	}
-	for i, r := range h.srv.dir.owned() {
-		if len(to) > 0 {
-			c.Tell(cluster.MoveRoom{Room: r.id, To: to[i%len(to)]})
-		}
-	}
-	return len(to) > 0
+	}()
 }
 
 // Quit implements cluster.Host: the rooms are others' now, and the node comes back
@@ -392,12 +388,27 @@ func (h *shard) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		h.measure(ctx)
 		for _, r := range h.srv.dir.owned() {
 			if c := h.c.Load(); c != nil && ctx.Err() == nil {
 				h.save(ctx, c, r)
 			}
 		}
 	}
+}
+
+// measure renews the share of time that the loops spend in ticks.
+func (h *shard) measure(ctx context.Context) {
+	var sum time.Duration
+	for _, r := range h.srv.loopStatsNow(ctx) {
+		sum += r.rooms.StepTime
+	}
+	now := time.Now()
+	if took := now.Sub(h.measured); !h.measured.IsZero() && took > 0 {
+		share := float64(sum-h.stepped) / float64(took) / float64(len(h.srv.loops))
+		h.busy.Store(math.Float64bits(math.Round(100*max(share, 0)) / 100))
+	}
+	h.measured, h.stepped = now, sum
 }
 
 // save keeps the state of one room, if it is another than before.
@@ -468,14 +479,12 @@ func (h *shard) leave(end context.Context) {
 	if c == nil {
 		return
 	}
-	if h.give(c) {
-		tick := time.NewTicker(flushPoll)
-		defer tick.Stop()
-		for len(h.srv.dir.owned()) > 0 && ctx.Err() == nil {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-			}
+	tick := time.NewTicker(flushPoll)
+	defer tick.Stop()
+	for g := newGiving(h); g.more() && ctx.Err() == nil; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 		}
 	}
 	for _, r := range h.srv.dir.owned() {

@@ -59,7 +59,7 @@ func (c *nodesCmd) Run(o output) error {
 		if err != nil {
 			return err
 		}
-		return c.print(o.out, nodes, "NODE\tSTATE\tROOMS\tPLAYERS\tURL", func(w io.Writer) {
+		return c.print(o.out, nodes, "NODE\tSTATE\tROOMS\tPLAYERS\tBUSY\tURL", func(w io.Writer) {
 			for _, n := range nodes {
 				state := "up"
 				switch {
@@ -68,7 +68,7 @@ func (c *nodesCmd) Run(o output) error {
 				case n.Drain:
 					state = "draining"
 				}
-				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", n.SID, state, n.Rooms, n.Players, n.URL)
+				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f%%\t%s\n", n.SID, state, n.Rooms, n.Players, 100*n.Busy, n.URL)
 			}
 		})
 	})
