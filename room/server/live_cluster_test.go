@@ -1,0 +1,196 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/client"
+	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room/cluster"
+)
+
+// Nodes of different builds in one cluster.
+
+type paces struct{ Go uint8 }
+
+// hare is a row of the race as the old build knows it, hare2 as the new one does.
+type hare struct {
+	Way  uint16 `net:"all"`
+	Gone uint8  `net:"all"`
+}
+
+type hare2 struct {
+	Way  uint32 `net:"all"`
+	Bell bool   `net:"all"`
+}
+
+type race[T any] struct {
+	w    *game.World
+	rows *game.Table[T]
+	run  func(*T)
+}
+
+func (g *race[T]) Join(p game.PlayerID, _ game.JoinInfo) error {
+	var row T
+	g.rows.Own(g.rows.Add(row), p)
+	return nil
+}
+
+func (g *race[T]) Leave(p game.PlayerID) {
+	for id := range g.rows.Of(p) {
+		g.rows.Remove(id)
+	}
+}
+
+func (g *race[T]) Step(game.Tick, game.Inputs[paces]) {
+	for _, row := range g.rows.All() {
+		g.run(row)
+	}
+}
+
+func raceKind[T any](run func(*T)) *game.Kind {
+	return game.Define("race", game.Options{TickRate: 60}, func(w *game.World) game.Game[paces] {
+		return &race[T]{w, game.NewTable[T](w, "hare"), run}
+	})
+}
+
+// startNATS starts one with JetStream and returns its address.
+func startNATS(t *testing.T) string {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("NATS does not start")
+	}
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s.ClientURL()
+}
+
+// runNode runs a node with one kind.
+func runNode(t *testing.T, nats, name string, k *game.Kind) *live {
+	t.Helper()
+	return run(t, Config{Loops: 1, Kinds: []*game.Kind{k}, Cluster: &ClusterConfig{
+		Node: name, NATS: nats, Lease: time.Second, Checkpoint: 100 * time.Millisecond,
+	}})
+}
+
+func operator(t *testing.T, nats string) *cluster.Admin {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	a, err := cluster.OpenAdmin(ctx, cluster.Remote{Servers: nats})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	return a
+}
+
+func playRace(t *testing.T, l *live) *client.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := client.Dial(ctx, "ws://"+l.addr+"/v1/ws", client.Options{Config: client.Config{Kind: "race", Room: "derby", Name: "ann"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// until looks at what a client has until it is as wanted.
+func until(t *testing.T, c *client.Client, what string, ok func(core *client.Core) bool) {
+	t.Helper()
+	end := time.After(patience)
+	for {
+		var done bool
+		c.View(func(core *client.Core) { done = core.Schema() != nil && ok(core) })
+		if done {
+			return
+		}
+		select {
+		case <-c.Updates():
+		case <-end:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// way is how far the player's hare has come.
+func way(core *client.Core) float64 {
+	for r := range core.Rows("hare") {
+		if r.Mine {
+			return r.Value("way")
+		}
+	}
+	return -1
+}
+
+// TestMoveToAnotherBuild moves a room to a node on which the game was changed: the
+// player comes back in its seat, and what both builds know is as it was.
+func TestMoveToAnotherBuild(t *testing.T) {
+	nats := startNATS(t)
+	old := runNode(t, nats, "old", raceKind(func(h *hare) { h.Way++; h.Gone++ }))
+	ann := playRace(t, old)
+	until(t, ann, "the race begins", func(core *client.Core) bool { return way(core) > 20 })
+	var seat game.PlayerID
+	var epoch uint64
+	ann.View(func(core *client.Core) { seat, epoch = core.Seat(), core.Epoch() })
+	runNode(t, nats, "new", raceKind(func(h *hare2) { h.Way++; h.Bell = true }))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var before float64
+	ann.View(func(core *client.Core) { before = way(core) })
+	if err := operator(t, nats).Move(ctx, "derby", "new"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ann, "the race goes on by the new rules", func(core *client.Core) bool {
+		return core.Epoch() > epoch && core.Schema().Tables[0].Fields[1].Name == "bell" && way(core) > before
+	})
+	ann.View(func(core *client.Core) {
+		if core.Seat() != seat || way(core) > before+600 {
+			t.Errorf("seat %d at %v; it was %d at %v", core.Seat(), way(core), seat, before)
+		}
+	})
+}
+
+// TestMoveToABuildThatCannot leaves a room where it is when the other build cannot
+// load it, and says which field is in the way.
+func TestMoveToABuildThatCannot(t *testing.T) {
+	nats := startNATS(t)
+	old := runNode(t, nats, "old", raceKind(func(h *hare2) { h.Way++ }))
+	ann := playRace(t, old)
+	until(t, ann, "the race begins", func(core *client.Core) bool { return way(core) > 20 })
+	other := runNode(t, nats, "new", raceKind(func(h *hare) { h.Way++ })) // Way is narrower there
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := operator(t, nats).Move(ctx, "derby", "new")
+	if err == nil || !strings.Contains(other.logs.String(), "Way") {
+		t.Errorf("the move says %v, the target logs %s", err, other.logs)
+	}
+	var before float64
+	ann.View(func(core *client.Core) { before = way(core) })
+	until(t, ann, "the race goes on where it is", func(core *client.Core) bool { return way(core) > before+10 })
+}
+
+// TestLostRoom: who is at an edge of a room that nobody can restore is told so.
+func TestLostRoom(t *testing.T) {
+	nats := startNATS(t)
+	keeps := runNode(t, nats, "keeps", raceKind(func(h *hare2) { h.Way++ }))
+	ann := playRace(t, keeps)
+	until(t, ann, "the race begins", func(core *client.Core) bool { return way(core) > 20 })
+	edge := runNode(t, nats, "edge", raceKind(func(h *hare) { h.Way++ })) // it can relay what it cannot run
+	bob := edge.join(client.Config{Kind: "race", Room: "derby", Name: "bob"})
+	keeps.shard.c.Load().Close() // as if its process were killed: the lease runs out
+	bob.wantBye(wire.ByeLost)
+}
