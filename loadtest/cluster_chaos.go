@@ -46,10 +46,11 @@ type phase struct {
 	play func(ctx context.Context, s *chaos) (figure string, err error)
 }
 
-// On one NATS, and on three.
+// On one NATS, on three, and on the nodes' own.
 var (
 	chaosPhases  = []phase{{"kills", chaosKills}, {"stopped", chaosStopped}, {"outage", chaosOutage}, {"cut", chaosCut}, {"rolling", chaosRolling}}
 	chaosOnThree = []phase{{"leader", chaosLeader}}
+	chaosOnMesh  = []phase{{"meshed", chaosMeshed}}
 )
 
 // chaos is a cluster that is played on while things go wrong. The last node is behind
@@ -69,7 +70,7 @@ func (c *chaosCmd) play(ctx context.Context, dir string, out io.Writer) error {
 		name    string
 		servers int
 		phases  []phase
-	}{{"one", 1, chaosPhases}, {"three", 3, chaosOnThree}} {
+	}{{"one", 1, chaosPhases}, {"three", 3, chaosOnThree}, {"mesh", 0, chaosOnMesh}} {
 		phases := slices.DeleteFunc(slices.Clone(part.phases), func(p phase) bool {
 			return len(c.Only) > 0 && !slices.Contains(c.Only, p.name)
 		})
@@ -99,6 +100,9 @@ func (c *chaosCmd) play(ctx context.Context, dir string, out io.Writer) error {
 
 // open starts nodes on a NATS of n servers, and players.
 func (c *chaosCmd) open(ctx context.Context, dir string, n int, out io.Writer) (*chaos, error) {
+	if n == 0 {
+		return c.openMesh(ctx, dir, out)
+	}
 	f, err := newFleet(ctx, dir, n, 0, nil, append(c.nodeFlags(), "--replicas", fmt.Sprint(n))...)
 	if err != nil {
 		return nil, err

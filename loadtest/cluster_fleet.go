@@ -89,7 +89,10 @@ func (f *fleet) startNodes(n int) error {
 
 // start starts a node on the NATS at that address.
 func (f *fleet) start(name, nats string, flags ...string) error {
-	argv := slices.Concat(f.server, []string{"--nats", nats, "--node", name}, f.flags, flags)
+	argv := slices.Concat(f.server, []string{"--node", name}, f.flags, flags)
+	if nats != "" {
+		argv = append(argv, "--nats", nats)
+	}
 	if !slices.Contains(flags, "--listen") {
 		argv = append(argv, "--listen", "127.0.0.1:0")
 	}

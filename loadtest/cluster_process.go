@@ -15,6 +15,10 @@ import (
 	"time"
 )
 
+// spawnTimeout is how long a process may take to listen: a node of a mesh that was
+// killed waits for its own lease to end.
+const spawnTimeout = 45 * time.Second
+
 // endTimeout is how long a process that was asked to end may take.
 const endTimeout = 15 * time.Second
 
@@ -64,7 +68,7 @@ func spawn(dir, name string, argv ...string) (*process, error) {
 			return p, nil
 		}
 		err = errors.New("it ended before it listened")
-	case <-time.After(startTimeout):
+	case <-time.After(spawnTimeout):
 		err = errors.New("it does not listen in time")
 	}
 	p.kill()

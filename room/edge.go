@@ -1,7 +1,6 @@
 package room
 
 import (
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -61,7 +60,8 @@ type Edge struct {
 	stalled  bool // viewers were told
 	ended    bool
 	heard    time.Duration // when the owner was heard last
-	asked    time.Duration
+	asked    time.Duration // when the owner was last asked for what is missing
+	asks     int           // without an answer
 	greeted  time.Duration
 	cutoff   time.Duration // from when on errands do not wait for others
 	vacant   time.Duration // since when nobody is here, 0: somebody is
@@ -99,95 +99,9 @@ func (e *Edge) SetOwner(now time.Duration, owner string, term uint64) {
 		return
 	}
 	e.cfg.Owner, e.cfg.Term = owner, term
-	e.synced, e.up, e.answers = false, nil, nil
+	e.synced, e.up, e.answers, e.asks = false, nil, nil, 0
 	e.greet(now)
 	e.tellMoved()
-}
-
-// greet tells the owner that this edge is there, with everybody at it.
-func (e *Edge) greet(now time.Duration) {
-	e.asked, e.greeted = now, now
-	if e.cfg.Owner == "" {
-		return
-	}
-	e.up = appendErrand(e.up[:0], upHello, e.hello(true))
-	for _, v := range e.waiting {
-		if !v.gone {
-			e.ask(v)
-		}
-	}
-	if e.aud != nil {
-		for _, v := range e.aud.viewers {
-			if v.seat != 0 && !v.gone {
-				e.up = appendErrand(e.up, upJoin, joining{ID: v.relay.id, Seat: v.seat, Secret: v.secret[:], Claim: true})
-				e.repeat(v)
-			}
-		}
-	}
-	e.flush()
-}
-
-func (e *Edge) hello(claims bool) hello {
-	h := hello{Need: !e.synced, Claims: claims}
-	if e.aud != nil {
-		h.Epoch, h.Tick, h.Watchers = e.aud.epoch, e.aud.tick(), e.aud.spectators
-		e.told = h.Tick
-	}
-	h.Watchers += e.readers()
-	for id, v := range e.viewers {
-		switch {
-		case v.seat != 0:
-			h.Seated = append(h.Seated, id)
-		case v.joined:
-		case v.req.Spectate:
-			h.Watchers++
-		default:
-			h.Waiting = append(h.Waiting, id)
-		}
-	}
-	return h
-}
-
-// repeat sends the commands of a player again that the owner may not know.
-func (e *Edge) repeat(v *Viewer) {
-	box, ack := &v.relay.unacked, e.ack(v.seat)
-	for i := range box.n {
-		at := (box.first + i) % InboxSize
-		if c := box.cmds[at]; c.seq > ack {
-			e.up, e.scratch = appendInput(e.up, e.scratch, v.relay.id, c, box.row(at))
-		}
-	}
-}
-
-// ack is the newest command of a seat that is applied.
-func (e *Edge) ack(seat game.PlayerID) uint32 {
-	if n := e.aud.ring.Newest(); n != nil && int(seat) < len(n.Seats) {
-		return n.Seats[seat].Ack
-	}
-	return 0
-}
-
-// ask asks the owner for a seat.
-func (e *Edge) ask(v *Viewer) {
-	if v.req.Spectate {
-		return // nobody needs to be asked
-	}
-	j := joining{ID: v.relay.id, Name: v.req.Name, User: v.req.User, Params: v.req.Params, Data: v.req.Data}
-	if res := v.req.Resume; res != nil {
-		j.Seat, j.Secret = res.Seat, res.Secret[:]
-	}
-	e.up = appendErrand(e.up, upJoin, j)
-}
-
-// flush sends the errands that wait.
-func (e *Edge) flush() {
-	if len(e.up) == 0 || e.cfg.Owner == "" {
-		return
-	}
-	head := appendUpHead(e.scratch[:0], e.cfg.Term)
-	e.scratch = append(head, e.up...)
-	e.cfg.Uplink(e.cfg.Owner, e.scratch)
-	e.up = e.up[:0]
 }
 
 // Join brings a viewer in, as Room.Join does.
@@ -268,7 +182,7 @@ func (e *Edge) Advance(now time.Duration) (next time.Duration) {
 	}
 	e.welcomeAll(now)
 	switch {
-	case !e.synced && now-e.asked >= askEvery:
+	case !e.synced && now-e.asked >= e.patience():
 		e.greet(now)
 	case now-e.greeted >= helloEvery:
 		e.greeted = now
@@ -285,42 +199,11 @@ func (e *Edge) Advance(now time.Duration) (next time.Duration) {
 	next = e.greeted + helloEvery
 	switch {
 	case !e.synced:
-		next = min(next, e.asked+askEvery)
+		next = min(next, e.asked+e.patience())
 	case !e.asleep:
 		next = min(next, e.due(now))
 	}
 	return max(next, now+slot)
-}
-
-// due is when inputs have to be sent next: what comes long before the owner's next
-// tick waits, as one message costs as much as another, and what comes right before
-// it goes at once.
-func (e *Edge) due(now time.Duration) time.Duration {
-	tick := e.beat.next(now)
-	if e.cutoff = tick - uplinkLead; now < e.cutoff {
-		return e.cutoff
-	}
-	return e.beat.next(tick) - uplinkLead
-}
-
-// repeatLate sends again what should have been answered or applied long ago.
-func (e *Edge) repeatLate(now time.Duration) {
-	for _, v := range e.waiting {
-		if !v.gone {
-			e.ask(v)
-		}
-	}
-	if e.aud == nil || !e.synced {
-		return
-	}
-	for _, v := range e.aud.viewers {
-		if box := &v.relay.unacked; v.seat != 0 && !v.gone && box.n > 0 {
-			newest := &box.cmds[(box.first+box.n-1)%InboxSize]
-			if now-newest.at > helloEvery/2 && newest.seq > e.ack(v.seat) {
-				e.repeat(v)
-			}
-		}
-	}
 }
 
 // look sees whether the owner is still there, and anybody here.
@@ -436,167 +319,3 @@ func (e *Edge) Owner() (sid string, term uint64) { return e.cfg.Owner, e.cfg.Ter
 
 // Stats are the edge's counters.
 func (e *Edge) Stats() Stats { return e.stats }
-
-// welcomeAll answers those whom nobody needs to be asked for, and those whose answer
-// had to wait for its entry.
-func (e *Edge) welcomeAll(now time.Duration) {
-	if e.aud == nil {
-		return
-	}
-	answers := e.answers
-	if len(answers) > 0 && e.ready > e.aud.tick() {
-		answers = nil
-	} else {
-		e.answers = nil
-	}
-	told := len(answers) > 0
-	for i := range answers {
-		e.answer(&answers[i], now)
-	}
-	left := e.waiting[:0]
-	for _, v := range e.waiting {
-		switch {
-		case v.gone || v.joined:
-		case v.req.Spectate && v.req.Resume == nil && !e.behind(v, now):
-			e.aud.welcome(v, seated{answer: answer{ok: true}}, now)
-			e.tellMovedTo(v)
-			told = true
-		default:
-			left = append(left, v)
-		}
-	}
-	clear(e.waiting[len(left):])
-	e.waiting = left
-	if told {
-		e.aud.broadcast(now)
-		e.aud.sweep()
-	}
-}
-
-// behind reports whether the client has seen more than there is here: it waits until
-// that has come, as it must within a while.
-func (e *Edge) behind(v *Viewer, now time.Duration) bool {
-	switch {
-	case v.req.Epoch < e.aud.epoch || v.req.Epoch == e.aud.epoch && v.req.Tick <= e.aud.tick():
-		return false
-	case v.took == 0:
-		v.took = max(now, 1)
-	case now-v.took >= lostAfter:
-		v.bye(wire.ByeShutdown, "the room is behind what this client has seen", retrySoon)
-	}
-	return true
-}
-
-func (e *Edge) answer(a *edgeAnswer, now time.Duration) {
-	v := e.viewers[a.ID]
-	switch {
-	case v == nil && a.ID == 0 && a.Bye:
-		e.Stop(a.Code, a.Text, a.Retry)
-	case v == nil:
-	case a.Bye:
-		delete(e.viewers, a.ID)
-		v.bye(a.Code, a.Text, a.Retry)
-	case !v.joined && len(a.Secret) == SecretSize:
-		v.seat = a.Seat
-		st := seated{answer: answer{ok: true, resumed: a.Resumed}, ack: a.Ack, drops: a.Drops, since: a.Since}
-		copy(st.secret[:], a.Secret)
-		e.aud.welcome(v, st, now)
-		e.tellMovedTo(v)
-	}
-}
-
-// tellMoved tells everybody where the room is now, if they should know.
-func (e *Edge) tellMoved() {
-	if e.aud == nil {
-		return
-	}
-	for _, v := range e.aud.viewers {
-		e.tellMovedTo(v)
-	}
-}
-
-func (e *Edge) tellMovedTo(v *Viewer) {
-	if e.cfg.Moved == nil || v.gone || !v.joined {
-		return
-	}
-	if at := e.cfg.Moved(); at != "" {
-		f := e.aud.pool.Get()
-		f.B = wire.AppendMoved(f.B, at)
-		v.send(f)
-	}
-}
-
-// Receive takes in what the owner sent. b is not kept. An error says that no node of
-// this version sent it.
-func (e *Edge) Receive(now time.Duration, b []byte) error {
-	h, in, err := readDown(b)
-	if err != nil || e.ended || h.term > e.cfg.Term {
-		return err
-	}
-	if h.term < e.cfg.Term {
-		// The owner before gave the room away after its last tick, which may be under
-		// way still; nothing else of it counts.
-		if h.kind == downTick && e.follows(h) {
-			return e.onTick(now, h, in)
-		}
-		return nil
-	}
-	e.heard = now
-	switch h.kind {
-	case downTick:
-		return e.onTick(now, h, in)
-	case downState:
-		return e.onState(now, h, in)
-	case downControl:
-		var c control
-		if in.json(in.b, &c); in.bad {
-			return errRelay
-		}
-		e.onControl(now, h, &c)
-		return nil
-	}
-	return fmt.Errorf("%w: kind %d", errRelay, h.kind)
-}
-
-func (e *Edge) onControl(now time.Duration, h downHead, c *control) {
-	if c.Claim {
-		if now-e.asked >= askEvery {
-			e.greet(now)
-		}
-		return
-	}
-	if e.asleep = c.Asleep; e.asleep {
-		e.cutoff = 0
-	}
-	if c.Asleep && e.aud != nil && h.epoch == e.aud.epoch {
-		e.moving()
-		if h.tick > e.aud.tick() {
-			e.lacks(now)
-		}
-	}
-	for _, a := range c.Answers {
-		e.answers = append(e.answers, a)
-		if !a.Bye {
-			e.ready = max(e.ready, h.tick)
-		}
-	}
-	e.welcomeAll(now)
-}
-
-// follows reports whether a tick goes on with the history held, and is the next.
-func (e *Edge) follows(h downHead) bool {
-	return e.aud != nil && h.epoch == e.aud.epoch && h.tick == e.aud.tick()+1
-}
-
-// moving notes that the room goes on.
-func (e *Edge) moving() { e.stalled = false }
-
-// lacks asks for what is missing.
-func (e *Edge) lacks(now time.Duration) {
-	e.synced = false
-	if now-e.asked >= askEvery {
-		e.asked = now
-		e.up = appendErrand(e.up, upHello, e.hello(false))
-		e.flush()
-	}
-}

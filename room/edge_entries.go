@@ -177,7 +177,7 @@ func (e *Edge) rebuild(newest *game.Entry, view delta.View) error {
 func (e *Edge) take(now time.Duration, p relayed) {
 	a := e.aud
 	a.commit(a.ring.Next())
-	e.synced, e.asleep = true, false
+	e.synced, e.asleep, e.asks = true, false, 0
 	e.beat.hear(now, a.tick())
 	e.moving()
 	a.relayed = p
