@@ -90,6 +90,7 @@ func TestSeatIsFreedAfterGraceOrAtOnceWhenLeft(t *testing.T) {
 		cfg.Grace = 200 * time.Millisecond
 		l := run(t, cfg)
 		ann, bob := l.join(client.Config{Kind: "walkers", Room: "r"}), l.join(client.Config{Kind: "walkers", Room: "r"})
+		eventually(t, "both have seats", func() bool { return l.players("r") == 2 })
 		cut := time.Now()
 		ann.nc.Close()
 		eventually(t, "ann's seat is free", func() bool { return l.players("r") == 1 })
