@@ -132,20 +132,23 @@ func (c *Cluster) gather(ctx context.Context) error {
 	}
 }
 
-// alone refuses to go on when another node of the same name lives: one that renews
-// its lease while this one looks. The node's own start before is silent.
+// alone refuses to go on when another node of the same name lives: one that still
+// renews its lease after this one has looked for almost a lease. The node's own start
+// before is silent, but a store that has just started tells the past as if it were now.
 func (c *Cluster) alone(ctx context.Context) error {
 	if c.opts.Embedded != nil && !c.opts.meshed() {
 		return nil // nobody else reaches the store
 	}
-	first, err := c.namesakes(ctx)
-	if err != nil || len(first) == 0 {
+	was, err := c.namesakes(ctx)
+	if err != nil || len(was) == 0 {
 		return err
 	}
 	c.log.Info("looking whether another node of this name lives", "for", c.node.cfg.Lease)
 	tick := time.NewTicker(c.node.cfg.Renew)
 	defer tick.Stop()
-	for end := Now() + c.node.cfg.Lease; Now() < end; {
+	last := map[SID]time.Duration{} // when each was renewed
+	end := Now() + c.node.cfg.Lease
+	for Now() < end {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -156,9 +159,15 @@ func (c *Cluster) alone(ctx context.Context) error {
 			return err
 		}
 		for sid, n := range now {
-			if n.Rev > first[sid].Rev {
-				return fmt.Errorf("cluster: another node is named %q (%s, at %s): give this one a name of its own (--node)", c.opts.Name, sid, n.Lease.About.URL)
+			if n.Rev > was[sid].Rev {
+				last[sid] = Now()
 			}
+		}
+		was = now
+	}
+	for sid, n := range was {
+		if at, ok := last[sid]; ok && end-at < 2*c.node.cfg.Renew {
+			return fmt.Errorf("cluster: another node is named %q (%s, at %s): give this one a name of its own (--node)", c.opts.Name, sid, n.Lease.About.URL)
 		}
 	}
 	return nil

@@ -191,15 +191,25 @@ func (n *Node) seeOwn(e SeenLease) {
 	}
 }
 
+// After an outage of the store nobody is killed until this node's own renewals have
+// succeeded for as many of them, and for that long at least, or for as long as a
+// silence has to last: time for the others to come back too. Their leases may be over
+// by then; what an outage may not do is to change who owns what.
+const (
+	calmRenewals = 3
+	calmTime     = 3 * time.Second
+)
+
 // rescue kills the leases of nodes that were silent while this one was heard.
 func (n *Node) rescue() {
 	if n.steady == never || !n.Valid(n.now) {
 		return
 	}
 	wait := n.cfg.Lease + n.cfg.Lease*drift/100 + n.cfg.Gap
+	calm := min(wait, max(calmRenewals*n.cfg.Renew, calmTime))
 	for _, sid := range n.known() {
 		p := n.peers[sid]
-		if n.sent-max(p.seen, n.steady) <= wait {
+		if n.sent-p.seen <= wait || n.sent-n.steady <= calm {
 			continue
 		}
 		killed := p.lease

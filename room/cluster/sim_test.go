@@ -34,6 +34,7 @@ type world struct {
 	order  uint64
 	faults faults
 	forget time.Duration
+	lease  time.Duration
 
 	keys    map[Key]*value
 	killed  map[SID]bool // leases that were dead
@@ -169,7 +170,7 @@ func (s *simNode) local() time.Duration {
 func (s *simNode) boot() {
 	s.start++
 	s.sid = SID(fmt.Sprintf("n%d-%d", s.number, s.start))
-	s.node = NewNode(Config{SID: s.sid, Forget: s.w.forget}, About{})
+	s.node = NewNode(Config{SID: s.sid, Lease: s.w.lease, Forget: s.w.forget}, About{})
 	s.rooms, s.loaded, s.loads = map[string]*instance{}, map[string]state{}, map[string]int{}
 	s.wakeAt = 0
 	s.step(Wake{})

@@ -185,7 +185,7 @@ func (w *world) trouble(until time.Duration) {
 		w.after(long, func() { s.cut = false })
 	case n == 3 && w.faults.store:
 		w.down = true
-		w.after(2*long, func() { w.down = false })
+		w.after(2*long*max(1, w.lease/(3*time.Second)), func() { w.down = false })
 	}
 }
 
@@ -311,6 +311,9 @@ func TestAnyCluster(t *testing.T) {
 func TestStoreOutageChangesNoOwner(t *testing.T) {
 	for seed := *firstSeed; seed < *firstSeed+uint64(*seeds/20) && !t.Failed(); seed++ {
 		w := newWorld(t, seed, faults{store: true})
+		if seed%4 == 0 {
+			w.lease = 10 * time.Second // that of nodes that are the store themselves
+		}
 		w.live()
 		if w.rescues > 0 {
 			t.Fatalf("seed %d: %d rooms were taken from their owners", seed, w.rescues)
