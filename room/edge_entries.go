@@ -31,7 +31,7 @@ func (e *Edge) onState(now time.Duration, h downHead, in *relayReader) error {
 		e.begin(h, &head, schema)
 	case e.aud.schemaHash != schema.Hash():
 		// The owner's build knows the game otherwise, and what is held here is of no use.
-		e.Stop(wire.ByeShutdown, "the game was changed", retrySoon)
+		e.Stop(wire.ByeShutdown, "the game was changed", retryNow)
 		return nil
 	case h.epoch == e.aud.epoch && h.tick <= e.aud.tick():
 		e.synced = h.tick == e.aud.tick()

@@ -135,7 +135,7 @@ func (e *edges) hello(in *relayReader, edge string, content []byte) *edgeLink {
 func (e *edges) compare(link *edgeLink, h *hello) {
 	for _, id := range h.Seated {
 		if link.viewers[id] == nil {
-			(&remote{edges: e, link: link, id: id}).Bye(wire.ByeShutdown, "the seat is not known", retrySoon)
+			(&remote{edges: e, link: link, id: id}).Bye(wire.ByeShutdown, "the seat is not known", retryNow)
 		}
 	}
 	for id, v := range link.viewers {

@@ -60,7 +60,7 @@ func (r *Room) Adopt(e *Edge, now time.Duration) {
 		r.inherit(e)
 	} else if e.aud != nil {
 		for i := 0; i < len(e.aud.viewers); i++ {
-			e.aud.viewers[i].bye(wire.ByeShutdown, "the game was changed", retrySoon)
+			e.aud.viewers[i].bye(wire.ByeShutdown, "the game was changed", retryNow)
 		}
 	}
 	r.stats.Add(&e.stats)

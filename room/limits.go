@@ -70,6 +70,8 @@ const (
 	maxSlack = 1000
 	// retrySoon is the wait told to clients that may come back after a failure.
 	retrySoon = time.Second
+	// retryNow is the wait told to clients whose next attempt will be answered.
+	retryNow = 100 * time.Millisecond
 	// retryFull is the wait told to clients that found no free seat.
 	retryFull = 5 * time.Second
 )

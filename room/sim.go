@@ -204,7 +204,7 @@ func (s *simulation) claim(v *Viewer, req *Resume) answer {
 	}
 	st := &s.seats[req.Seat]
 	if st.viewer != nil {
-		return answer{code: wire.ByeShutdown, text: "the seat is in use elsewhere", retry: retrySoon}
+		return answer{code: wire.ByeShutdown, text: "the seat is in use elsewhere", retry: retryNow}
 	}
 	st.viewer, v.seat = v, req.Seat
 	st.held = 0
