@@ -75,12 +75,14 @@ room.on('welcome', ({ resumed }) => {
 });
 
 let stalled = false;
+let resets = 0; // histories that ended while this page played
 room.on('stalled', () => {
   stalled = true;
   hud.banner('the game waits for its server…');
 });
 
 room.on('reset', () => {
+  resets++;
   predictor.reset();
   hud.banner('the server was lost: the game goes on from a moment ago', 'good', 4000);
   stalled = false;
@@ -321,7 +323,7 @@ Object.assign(window, {
     room, view, predictor,
     get state() {
       return {
-        ...debug, tick: room.tick, rtt: room.rtt, anew: room.anew, text: room.text, transport: room.transport, firstStateMs, firstMoveMs,
+        ...debug, tick: room.tick, rtt: room.rtt, anew: room.anew, text: room.text, transport: room.transport, firstStateMs, firstMoveMs, address: room.address, resets,
         corrections: predictor.corrections, starved: view.starved,
       };
     },

@@ -38,6 +38,7 @@ func (r *Room) Depart(cfg EdgeConfig, now time.Duration) *Edge {
 	r.observer, r.sim.arrivals, r.edges = nil, nil, edges{}
 	r.Stop(wire.ByeMoved, "", 0)
 	e.greet(now)
+	e.tellMoved()
 	e.publish()
 	return e
 }

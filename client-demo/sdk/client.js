@@ -142,6 +142,11 @@ export class Room {
     return this.link.slack;
   }
 
+  /** Where the room is reached, or was last. */
+  get address() {
+    return this.url();
+  }
+
   /** How the messages come: ws, sse or poll. */
   get transport() {
     return this.socket?.transport ?? 'ws';

@@ -33,6 +33,8 @@ type pageState struct {
 	Status       string
 	Text         string
 	Transport    string
+	Address      string
+	Resets       int
 	Seat         int
 	Mine         int
 	Tick         int
