@@ -396,6 +396,7 @@ func (c *Cluster) Rooms() []Place {
 // Peer is another node that is alive.
 type Peer struct {
 	SID SID
+	N   uint64 // renewals of its lease
 	About
 }
 
@@ -405,7 +406,8 @@ func (c *Cluster) Peers() []Peer {
 	defer c.mu.Unlock()
 	var list []Peer
 	for _, sid := range c.node.known() {
-		list = append(list, Peer{sid, c.node.peers[sid].lease.About})
+		l := &c.node.peers[sid].lease
+		list = append(list, Peer{sid, l.N, l.About})
 	}
 	return list
 }

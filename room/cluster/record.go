@@ -42,7 +42,7 @@ func (a *About) Takes(kind string) bool {
 // Lighter reports whether a new room belongs rather to this node than to b: the one
 // that ticks less, if that is more than noise, else the one with fewer rooms.
 func (a *About) Lighter(b *About) bool {
-	const noise = 0.1
+	const noise = 0.2
 	if d := a.Busy - b.Busy; d > noise || d < -noise {
 		return d < 0
 	}

@@ -39,29 +39,48 @@ func (h *shard) locate(a ask, found func(located)) {
 			return
 		}
 		a.room = newRoomID()
-		if to := h.lightest(c, a.kind); to != "" {
-			go func() { found(h.createAt(c, to, a)) }()
-			return
-		}
+		go h.search(c, a, true, found)
+		return
 	}
 	if p, ok := c.Find(a.room); ok {
 		h.enter(a, p, found)
 		return
 	}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
-		defer cancel()
-		switch p, ok, err := c.Look(ctx, a.room); {
-		case err != nil:
-			found(located{err: fmt.Errorf("%w: %v", errRescue, err)})
-		case ok:
-			h.enter(a, p, found)
-		case a.resume || a.spectate:
-			found(located{err: errNoRoom})
-		default:
-			h.begun(a.room, a.kind, func(err error) { found(located{room: a.room, err: err}) })
+	go h.search(c, a, false, found)
+}
+
+// search asks the store for a room that this node has not heard of, and has it made if
+// there is none. fresh is a room of a new name.
+func (h *shard) search(c *cluster.Cluster, a ask, fresh bool, found func(located)) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	var err error
+	for range placeTries {
+		if !fresh {
+			p, ok, err := c.Look(ctx, a.room)
+			switch {
+			case err != nil:
+				found(located{err: soon(err)})
+				return
+			case ok:
+				h.enter(a, p, found)
+				return
+			case a.resume || a.spectate:
+				found(located{err: errNoRoom})
+				return
+			}
 		}
-	}()
+		to := h.lightest(c, a.kind)
+		if to == "" {
+			h.begun(a.room, a.kind, func(err error) { found(located{room: a.room, err: err}) })
+			return
+		}
+		if err = c.CreateAt(ctx, to, a.room, a.kind); ctx.Err() != nil {
+			break
+		}
+		fresh = false // it is there now, or somebody else was faster
+	}
+	found(located{err: soon(err)})
 }
 
 // enter finds the way to a room that is somewhere.
@@ -102,35 +121,39 @@ func soon(err error) error {
 	return fmt.Errorf("%w: %v", errRescue, err)
 }
 
-// createAt has another node make a room, of which there is an edge here then.
-func (h *shard) createAt(c *cluster.Cluster, to cluster.SID, a ask) located {
-	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
-	defer cancel()
-	if err := c.CreateAt(ctx, to, a.room, a.kind); err != nil {
-		return located{err: soon(err)}
-	}
-	p, ok, err := c.Look(ctx, a.room)
-	switch {
-	case err != nil:
-		return located{err: soon(err)}
-	case !ok:
-		return located{err: soon(errNoRoom)}
-	}
-	return located{room: a.room, err: h.edge(p)}
-}
-
 // lightest is another node for a new room, if one of two that are drawn is lighter
 // than this one ("power of two choices", Mitzenmacher 2001).
 func (h *shard) lightest(c *cluster.Cluster, kind string) (at cluster.SID) {
 	own := h.About()
 	peers := slices.DeleteFunc(c.Peers(), func(p cluster.Peer) bool { return !p.Takes(kind) })
-	best, found := &own, own.Takes(kind)
-	for range min(2, len(peers)) {
-		if p := &peers[rand.IntN(len(peers))]; !found || p.Lighter(best) {
-			best, at, found = &p.About, p.SID, true
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	own.Rooms += len(h.waiting)
+	for i := range peers {
+		if n := h.sent[peers[i].SID]; n.told == peers[i].N {
+			peers[i].Rooms += n.rooms
 		}
 	}
+	best, found := &own, own.Takes(kind)
+	n := uint64(0)
+	for range min(2, len(peers)) {
+		if p := &peers[rand.IntN(len(peers))]; !found || p.Lighter(best) {
+			best, at, n, found = &p.About, p.SID, p.N, true
+		}
+	}
+	if at != "" {
+		if h.sent[at].told != n {
+			h.sent[at] = sentRooms{told: n}
+		}
+		h.sent[at] = sentRooms{n, h.sent[at].rooms + 1}
+	}
 	return at
+}
+
+// sentRooms is how many rooms were made at a node since it last told how many it has.
+type sentRooms struct {
+	told  uint64 // renewal of its lease
+	rooms int
 }
 
 // viewed is the room of that name, or an edge of it, when there is something to see;

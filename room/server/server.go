@@ -17,6 +17,7 @@ import (
 	"github.com/roomd/roomd/netcode/wire"
 	"github.com/roomd/roomd/netcode/ws"
 	"github.com/roomd/roomd/room"
+	"github.com/roomd/roomd/room/cluster"
 )
 
 // Server is one roomd process: loops, rooms, sessions and routes. Make it with
@@ -67,7 +68,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}, past: map[string]*hosted{}}
 	if cfg.Cluster != nil {
-		s.shard = &shard{srv: s, waiting: map[string][]func(error){}, prepared: map[string]*hosted{}, loads: map[string]int{}, saved: map[string]saved{}}
+		s.shard = &shard{srv: s, waiting: map[string][]func(error){}, prepared: map[string]*hosted{}, loads: map[string]int{}, saved: map[string]saved{}, sent: map[cluster.SID]sentRooms{}}
 	}
 	s.web = ws.NewHTTPListener(nil) // its address is the loop's, and nobody asks
 	var err error

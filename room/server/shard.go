@@ -33,6 +33,7 @@ type shard struct {
 	waiting  map[string][]func(error) // who waits for a room to start here
 	prepared map[string]*hosted       // loaded, and not yet ours
 	loads    map[string]int           // begun or cancelled
+	sent     map[cluster.SID]sentRooms
 	saved    map[string]saved
 }
 
