@@ -304,7 +304,7 @@ func (n *Node) created(room string, e *entry, mine bool) {
 // given takes up a room whose record may name this node now.
 func (n *Node) given(room string, e *entry, mine, same bool) {
 	switch {
-	case same:
+	case same, !mine && e.rec.TermAt(e.rev) <= e.term: // not newer than the offer
 	case mine && e.status == loaded && e.rec.Term == e.term+1 && e.rec.Tick == e.tick && e.rec.Hash == e.hash:
 		n.run(room, e, false, true)
 	default:
