@@ -104,6 +104,8 @@ const (
 	rewatch = 10 * time.Second
 	// openTime bounds the making of the buckets.
 	openTime = 15 * time.Second
+	// aboutEvery is the time between two questions to the host what to say of itself.
+	aboutEvery = 50 * time.Millisecond
 	// joinPoll is the time between two looks whether the first lease is there.
 	joinPoll = 5 * time.Millisecond
 )
@@ -134,12 +136,20 @@ func (c *Cluster) run() {
 	defer close(c.done)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var asked time.Duration
 	for {
 		select {
 		case <-c.ring:
 		case <-timer.C:
 		case <-c.ctx.Done():
 			return
+		}
+		if now := Now(); now-asked >= aboutEvery {
+			asked = now
+			about := c.opts.Host.About() // counts rooms: not for every event
+			c.mu.Lock()
+			c.node.About(about)
+			c.mu.Unlock()
 		}
 		c.mu.Lock()
 		events := append(c.queue, Wake{})
@@ -156,9 +166,7 @@ func (c *Cluster) run() {
 }
 
 func (c *Cluster) step(ev Event) {
-	about := c.opts.Host.About()
 	c.mu.Lock()
-	c.node.About(about)
 	effects := append([]Effect(nil), c.node.Step(Now(), ev)...)
 	until := c.node.valid
 	if c.node.dead {
