@@ -40,6 +40,7 @@ type swarm struct {
 	checked    int64
 	wrong      int64
 	latency    func(time.Duration)
+	trouble    *trouble // nil: all are well
 }
 
 // roomState is the newest state that any decoding bot of a room has seen.
@@ -73,6 +74,11 @@ type bot struct {
 	least   int16 // of them, in quarter ticks
 	skip    int   // inputs that are not to be sent
 
+	token   string
+	seat    game.PlayerID
+	dropped time.Duration // since when there is no connection, 0: there is one
+	tries   int           // to come back
+
 	seq      uint32
 	told     game.Tick // seen, as last sent
 	sent     []int32
@@ -103,7 +109,7 @@ func (b *bot) Read(c *loop.Conn, p []byte) int {
 			return 0
 		}
 		used, b.upgraded = n, true
-		hello := wire.AppendHello(nil, wire.Hello{Kind: b.swarm.kind, Room: b.room, Name: "bot"})
+		hello := wire.AppendHello(nil, wire.Hello{Kind: b.swarm.kind, Room: b.room, Name: "bot", Token: b.token})
 		c.Write(appendFrame(nil, opBinary, hello))
 	}
 	for {
@@ -124,6 +130,9 @@ func (b *bot) Timer(*loop.Conn, time.Duration) {}
 
 // Closed implements loop.Handler.
 func (b *bot) Closed(_ *loop.Conn, err error) {
+	if b.swarm.trouble != nil && b.swarm.trouble.broken(b) {
+		return
+	}
 	b.gone = true
 	b.swarm.lost++
 	if b.swarm.why == nil {
@@ -142,7 +151,7 @@ func (b *bot) frame(c *loop.Conn, op byte, payload []byte, size int) error {
 			b.swarm.bytes += int64(size)
 			b.swarm.frames++
 		}
-		if b.playing && !b.decode && b.seen {
+		if b.playing && !b.decode && b.seen && b.dropped == 0 {
 			return nil
 		}
 		return b.messages(payload)
@@ -196,7 +205,10 @@ func (b *bot) welcome(w wire.Welcome) {
 		b.schema = w.Schema
 		b.swarm.schemas[w.SchemaHash] = w.Schema
 	}
-	b.playing = true
+	if b.token != "" && b.seat != w.Seat {
+		b.swarm.trouble.reseated++
+	}
+	b.playing, b.token, b.seat = true, w.Token, w.Seat
 	b.seq, b.ack, b.first, b.told = w.LastSeq, w.LastSeq, w.LastSeq, w.Tick
 	b.sent = make([]int32, b.schema.Input.Lanes)
 	b.next = make([]int32, b.schema.Input.Lanes)
@@ -210,6 +222,9 @@ func (b *bot) frameOfState(kind wire.Kind, r *wire.Reader, n int) error {
 	if !b.seen {
 		b.seen = true
 		b.swarm.ready++
+	}
+	if b.dropped != 0 {
+		b.swarm.trouble.returned(b)
 	}
 	if !b.decode {
 		return nil

@@ -17,6 +17,8 @@ import (
 const (
 	// connectTimeout bounds how long all bots may take to have a first state.
 	connectTimeout = 30 * time.Second
+	// rampStep is the time between two groups of bots that join.
+	rampStep = 20 * time.Millisecond
 	// settleTime is how long after the last input the server may apply it.
 	settleTime = time.Second
 	// maxLatency is the histogram's ceiling.
@@ -34,7 +36,11 @@ type playCmd struct {
 	Kind     string        `default:"crowd" help:"Kind of game to join."`
 	Engine   string        `default:"auto" help:"Event loop of the started server."`
 	Loops    int           `default:"0" help:"Event loops of the started server; 0 for its default."`
+	Ramp     time.Duration `help:"Time over which the bots join; 0 for all at once."`
+	Report   string        `placeholder:"FILE" help:"Write a page with plots of every second (one HTML file)."`
+	Progress bool          `help:"Print a line every second on standard error; by itself on a terminal."`
 	JSON     bool          `name:"json" help:"Print one JSON object."`
+	troubleFlags
 }
 
 // run is one play run.
@@ -45,12 +51,17 @@ type run struct {
 	swarm  *swarm
 	pace   *pacer
 	hist   *hdr.Histogram
+	slice  *hdr.Histogram // of the running second, nil without a timeline
+	times  []sample
 }
 
 // Run plays and prints the report.
 func (c *playCmd) Run() error {
 	if c.Rooms < 1 || c.Players < 1 || c.Rate <= 0 || c.Duration <= 0 {
 		return errors.New("rooms, players, rate and duration must be positive")
+	}
+	if err := c.validate(); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -63,6 +74,11 @@ func (c *playCmd) Run() error {
 	rep, err := r.play(ctx)
 	if err != nil {
 		return err
+	}
+	if c.Report != "" {
+		if err := rep.writeHTML(c.Report, r.times); err != nil {
+			return err
+		}
 	}
 	if c.JSON {
 		return rep.writeJSON(os.Stdout)
@@ -89,7 +105,10 @@ func (r *run) play(ctx context.Context) (*playReport, error) {
 	r.swarm = &swarm{
 		addr: r.target.addr, kind: r.cmd.Kind, schemas: map[uint64]*game.Schema{},
 		rooms:   map[string]roomState{},
-		latency: func(d time.Duration) { r.hist.RecordValue(max(d.Microseconds(), 1)) },
+		latency: r.latency,
+	}
+	if r.cmd.any() {
+		r.swarm.trouble = &trouble{flags: r.cmd.troubleFlags, swarm: r.swarm, loop: r.loop, back: hdr.New(1, maxLatency.Milliseconds(), 3)}
 	}
 	start, err := r.target.metrics()
 	if err != nil {
@@ -104,6 +123,13 @@ func (r *run) play(ctx context.Context) (*playReport, error) {
 	return r.measure(ctx, start)
 }
 
+func (r *run) latency(d time.Duration) {
+	r.hist.RecordValue(max(d.Microseconds(), 1))
+	if r.slice != nil {
+		r.slice.RecordValue(max(d.Microseconds(), 1))
+	}
+}
+
 // connect starts the bots and their pacer, and waits for their first states.
 func (r *run) connect(ctx context.Context) error {
 	n := r.cmd.Rooms * r.cmd.Players
@@ -113,20 +139,36 @@ func (r *run) connect(ctx context.Context) error {
 	decoding := 0
 	var err error
 	r.on(func() {
-		for i := 0; i < n && err == nil; i++ {
+		for i := range n {
 			b := &bot{swarm: r.swarm, room: fmt.Sprintf("load-%d", i/r.cmd.Players), own: -1, base: uint32(i%r.cmd.Players) * 10_000_000}
 			if i%r.cmd.Players < per && decoding < r.cmd.Decode {
 				b.decode = true
 				decoding++
 			}
 			r.swarm.bots = append(r.swarm.bots, b)
-			err = b.start(r.loop)
 		}
 		r.pace = newPacer(r.swarm.bots, r.cmd.Rate)
 		r.loop.Add(r.pace)
+		if r.swarm.trouble != nil {
+			r.loop.Add(r.swarm.trouble)
+		}
 	})
-	if err != nil {
-		return err
+	for began, started := time.Now(), 0; started < n; {
+		now := n
+		if r.cmd.Ramp > 0 {
+			now = min(n, 1+int(float64(n)*time.Since(began).Seconds()/r.cmd.Ramp.Seconds()))
+		}
+		r.on(func() {
+			for ; started < now && err == nil; started++ {
+				err = r.swarm.bots[started].start(r.loop)
+			}
+		})
+		if err == nil && started < n {
+			err = wait(ctx, rampStep)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	deadline := time.Now().Add(connectTimeout)
 	for ready := 0; ready < n; {
@@ -171,8 +213,20 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 	if err != nil {
 		return nil, err
 	}
-	r.on(func() { r.swarm.measure = true })
-	if err := wait(ctx, r.cmd.Duration); err != nil {
+	r.on(func() {
+		r.swarm.measure = true
+		if t := r.swarm.trouble; t != nil && r.cmd.Storm > 0 {
+			t.stormAt = loop.Now() + r.cmd.Duration/2
+		}
+	})
+	if progress := r.cmd.Progress || isTerminal(os.Stderr); progress || r.cmd.Report != "" {
+		t := newTimeline(r, a, progress)
+		err = t.watch(ctx, r.cmd.Duration)
+		r.times = t.samples
+	} else {
+		err = wait(ctx, r.cmd.Duration)
+	}
+	if err != nil {
 		return nil, err
 	}
 	r.on(func() { r.swarm.measure = false })
@@ -184,7 +238,14 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 	if rep.InputsLost, err = r.inputsLost(ctx, start); err != nil {
 		return nil, err
 	}
-	r.on(func() { rep.InputsSent, rep.BotsLost = r.swarm.sent, r.swarm.lost })
+	r.on(func() {
+		rep.InputsSent, rep.BotsLost = r.swarm.sent, r.swarm.lost
+		if t := r.swarm.trouble; t != nil {
+			rep.Drops, rep.Stalls, rep.SeatsLost = t.drops, t.stalled, t.reseated
+			rep.BackP50, rep.BackP99, rep.BackMax = float64(t.back.ValueAtQuantile(50)), float64(t.back.ValueAtQuantile(99)), float64(t.back.Max())
+			rep.Away = len(t.redials)
+		}
+	})
 	return rep, nil
 }
 

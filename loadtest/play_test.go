@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,17 +30,7 @@ func TestMain(m *testing.M) {
 // A short run plays, loses nothing and sees nothing wrong; how fast it is, is
 // not judged here.
 func TestLoadRun(t *testing.T) {
-	target, err := newTarget(t.Context(), "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer target.stop()
-	cmd := &playCmd{Rooms: 3, Players: 4, Duration: time.Second, Warmup: 200 * time.Millisecond, Rate: 30, Decode: 12, Kind: "crowd"}
-	r := &run{cmd: cmd, target: target, hist: hdr.New(1, maxLatency.Microseconds(), 3)}
-	rep, err := r.play(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	rep, _ := playWith(t, &playCmd{Rooms: 3, Players: 4, Duration: time.Second, Warmup: 200 * time.Millisecond, Rate: 30, Decode: 12, Kind: "crowd"})
 	if rep.WrongStates != 0 || rep.InputsLost != 0 || rep.BotsLost != 0 {
 		t.Errorf("%+v", rep)
 	}
@@ -47,6 +38,22 @@ func TestLoadRun(t *testing.T) {
 		t.Errorf("nothing measured: %+v", rep)
 	}
 	wantKeys(t, rep)
+}
+
+// playWith plays on a server of its own.
+func playWith(t *testing.T, cmd *playCmd) (*playReport, *run) {
+	t.Helper()
+	target, err := newTarget(t.Context(), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.stop()
+	r := &run{cmd: cmd, target: target, hist: hdr.New(1, maxLatency.Microseconds(), 3)}
+	rep, err := r.play(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rep, r
 }
 
 func wantKeys(t *testing.T, rep *playReport) {
@@ -130,5 +137,25 @@ func TestFrames(t *testing.T) {
 		if op != opBinary || len(payload) != n || used != len(plain) {
 			t.Errorf("frame of %d: opcode %d, %d bytes, %d used of %d", n, op, len(payload), used, len(plain))
 		}
+	}
+}
+
+// Bots whose connections break, one by one and all at once, come back to their seats,
+// and the page of the run shows every second.
+func TestBotsComeBack(t *testing.T) {
+	c := &playCmd{
+		Rooms: 2, Players: 4, Duration: 3 * time.Second, Warmup: 200 * time.Millisecond, Rate: 30, Decode: 8, Kind: "crowd",
+		Ramp: 100 * time.Millisecond, Report: "page", troubleFlags: troubleFlags{Drop: 20, Stall: 10, Storm: 100},
+	}
+	rep, r := playWith(t, c)
+	if rep.Drops < 8 || rep.SeatsLost != 0 || rep.Away != 0 || rep.BotsLost != 0 || rep.WrongStates != 0 || rep.BackMax <= 0 {
+		t.Errorf("%+v", rep)
+	}
+	var b strings.Builder
+	if err := rep.renderHTML(&b, "table", r.times); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "<polyline"); n != 9 || strings.Contains(b.String(), "NaN") || len(r.times) < 3 {
+		t.Errorf("the page has %d lines of %d seconds", n, len(r.times))
 	}
 }

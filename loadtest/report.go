@@ -35,6 +35,14 @@ type playReport struct {
 	StatesChecked   int64   `json:"states_checked"`
 	WrongStates     int64   `json:"wrong_states"`
 	BotsLost        int     `json:"bots_lost"`
+	// Of bots that had trouble: with it, inputs on their way are lost too.
+	Drops     int64   `json:"drops,omitempty"`
+	Stalls    int64   `json:"stalls,omitempty"`
+	SeatsLost int64   `json:"seats_lost,omitempty"`
+	Away      int     `json:"bots_away,omitempty"` // not yet back at the end
+	BackP50   float64 `json:"back_p50_ms,omitempty"`
+	BackP99   float64 `json:"back_p99_ms,omitempty"`
+	BackMax   float64 `json:"back_max_ms,omitempty"`
 }
 
 func (r *playReport) writeJSON(w io.Writer) error {
@@ -62,6 +70,10 @@ func (r *playReport) writeTable(w io.Writer) error {
 	row("inputs", "%d sent, %d lost", r.InputsSent, r.InputsLost)
 	row("states", "%d checked, %d wrong", r.StatesChecked, r.WrongStates)
 	row("bots lost", "%d", r.BotsLost)
+	if r.Drops+r.Stalls > 0 {
+		row("connections dropped", "%d, and %d stalled; %d seats lost, %d not back", r.Drops, r.Stalls, r.SeatsLost, r.Away)
+		row("state again after", "p50 %.0f ms, p99 %.0f ms, max %.0f ms", r.BackP50, r.BackP99, r.BackMax)
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
