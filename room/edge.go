@@ -99,7 +99,7 @@ func (e *Edge) SetOwner(now time.Duration, owner string, term uint64) {
 		return
 	}
 	e.cfg.Owner, e.cfg.Term = owner, term
-	e.synced, e.up, e.answers, e.asks = false, nil, nil, 0
+	e.synced, e.up, e.asks = false, nil, 0
 	e.greet(now)
 	e.tellMoved()
 }

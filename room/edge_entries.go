@@ -74,7 +74,7 @@ func (e *Edge) restart(epoch uint64, first *game.Entry) {
 		e.observer.End(wire.ByeShutdown, "the room's history begins anew", 0)
 		e.observer = nil
 	}
-	e.beat, e.told = beat{clock: e.beat.clock}, 0
+	e.beat, e.told, e.answers = beat{clock: e.beat.clock}, 0, nil
 	e.aud.restart(epoch, first.Tick, first.Seats)
 }
 

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"slices"
 	"time"
 
 	"github.com/roomd/roomd/game"
@@ -17,9 +18,15 @@ func (e *Edge) greet(now time.Duration) {
 	}
 	e.up = appendErrand(e.up[:0], upHello, e.hello(true))
 	for _, v := range e.waiting {
-		if !v.gone {
-			e.ask(v)
+		if v.gone {
+			continue
 		}
+		if i := slices.IndexFunc(e.answers, func(a edgeAnswer) bool { return a.ID == v.relay.id && !a.Bye }); i >= 0 {
+			a := &e.answers[i] // seated by the owner before, and its entry is still to come
+			e.up = appendErrand(e.up, upJoin, joining{ID: a.ID, Seat: a.Seat, Secret: a.Secret, Claim: true})
+			continue
+		}
+		e.ask(v)
 	}
 	if e.aud != nil {
 		for _, v := range e.aud.viewers {

@@ -85,7 +85,7 @@ func (r *Room) FromEdge(now time.Duration, edge string, b []byte) error {
 		}
 		switch kind {
 		case upHello:
-			link = e.hello(in, edge, content)
+			link = e.hello(in, edge, content, now)
 		case upJoin:
 			e.join(in, link, content)
 		case upInput:
@@ -102,7 +102,7 @@ func (r *Room) FromEdge(now time.Duration, edge string, b []byte) error {
 	return nil
 }
 
-func (e *edges) hello(in *relayReader, edge string, content []byte) *edgeLink {
+func (e *edges) hello(in *relayReader, edge string, content []byte, now time.Duration) *edgeLink {
 	var h hello
 	if in.json(content, &h); in.bad {
 		return nil
@@ -118,15 +118,16 @@ func (e *edges) hello(in *relayReader, edge string, content []byte) *edgeLink {
 			e.control(edge, control{Claim: true})
 		}
 	}
-	link.heard, link.watchers = e.room.sim.tick, h.Watchers
+	link.heard, link.watchers = e.room.tickAt(now), h.Watchers
 	if !h.Claims {
 		e.compare(link, &h)
 	}
 	if h.Need || !link.synced {
 		e.sync(link, h)
 	}
-	e.control(edge, control{Asleep: e.room.asleep})
-	e.room.wake()
+	if e.control(edge, control{Asleep: e.room.asleep}); link.wants {
+		e.room.wake()
+	}
 	return link
 }
 

@@ -457,3 +457,34 @@ func (g *grid) resumeTo(node string, old *peer) {
 	p.shared, p.own, p.lives, p.tick, p.ack, p.epoch = old.shared, old.own, old.lives, held, old.ack, old.epoch
 	old.shared, old.own, old.tick, old.lives = delta.NewState(g.schema), delta.NewState(g.schema), 0, map[[2]int]life{}
 }
+
+// A room that sleeps is not woken by the edges that look after it, and still knows them
+// when somebody wakes it.
+func TestEdgesLetRoomsSleep(t *testing.T) {
+	g := newGrid(t, game.Options{MaxPlayers: 4, Sleeps: true}, 4, nil)
+	g.h.step = func(c *court, _ game.Tick) { c.w.Sleep(0) }
+	near := g.bringTo("a", "near", JoinRequest{Name: "near"})
+	far := g.bringTo("b", "far", JoinRequest{Name: "far"})
+	g.tick(5)
+	ticks := g.stats.Ticks
+	for range 1000 { // ten seconds
+		g.now += 10 * time.Millisecond
+		g.step()
+		g.Advance(g.now)
+	}
+	if g.stats.Ticks > ticks+1 || !g.asleep {
+		t.Fatalf("%d ticks while it slept", g.stats.Ticks-ticks)
+	}
+	far.mustInput(1)
+	for range 10 {
+		g.now += 10 * time.Millisecond
+		g.step()
+		g.Advance(g.now)
+		g.note()
+		g.deliver()
+	}
+	expect(t, "far's unit", unitOf(t, far), 1)
+	expect(t, "far's tick", far.tick, g.Entry().Tick)
+	expect(t, "near's tick", near.tick, g.Entry().Tick)
+	expectList(t, "what the game was told of connections", g.h.presence)
+}
