@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestPlayOnACluster plays at two nodes of a cluster, as a balancer hands players out:
-// the page whose room is at the other node goes there by itself. The room moves, and
-// then its node is killed: the pages play on with the seats and tanks that they had.
+// TestPlayOnACluster plays at the nodes of a cluster, as a balancer hands players out: a
+// page whose room is at another node goes there by itself, and one whose network lets
+// no WebSocket through stays where it came. The room moves, and then its node is killed:
+// the pages play on with the seats and tanks that they had.
 func TestPlayOnACluster(t *testing.T) {
 	nodes := startCluster(t, "one", "two", "three")
 	browser := startBrowser(t)
@@ -24,7 +25,9 @@ func TestPlayOnACluster(t *testing.T) {
 	near := func(what string, n *node) {
 		t.Helper()
 		for name, p := range pages {
-			p.await(name+what, func(s pageState) bool { return s.Status == "playing" && strings.Contains(s.Address, n.addr) && s.X != nil })
+			p.await(name+what, func(s pageState) bool {
+				return s.Status == "playing" && strings.Contains(s.Address, n.addr) && s.X != nil
+			})
 		}
 	}
 	owner := ownerOf(t, nodes, "duel")
@@ -33,12 +36,22 @@ func TestPlayOnACluster(t *testing.T) {
 	if third == owner {
 		third = nodes[0]
 	}
+	other := nodes[1]
+	if other == owner {
+		other = nodes[0]
+	}
+	if other == third {
+		other = nodes[2]
+	}
+	eve := openPage(t, browser, "http://"+other.addr+"/?room=duel&name=eve&transport=poll")
+	seats["eve"] = eve.await("eve plays", func(s pageState) bool { return s.Status == "playing" && s.Transport == "poll" && s.X != nil })
 	if out := owner.verb("rooms", "move", "duel", third.name); !strings.Contains(out, "room duel is at "+third.name) {
 		t.Errorf("the move says %q", out)
 	}
 	near(" follows the room", third)
 	third.cmd.Process.Kill()
 	<-third.done
+	pages["eve"] = eve
 	for name, p := range pages {
 		s := p.await(name+" plays on", func(s pageState) bool {
 			return s.Status == "playing" && !strings.Contains(s.Address, third.addr) && s.X != nil && s.Tanks > 0
