@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/loadtest/human"
 	"github.com/roomd/roomd/netcode/delta"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
@@ -69,6 +70,9 @@ type bot struct {
 	own    int    // row that carries this bot's numbers, -1 while not found
 	base   uint32 // Seq fields are base + the input's sequence
 	first  uint32 // sequence that the welcome told
+
+	script []human.Press // nil: random inputs
+	line   int           // of it, next
 
 	reports int   // of slack, since the bot last steered
 	least   int16 // of them, in quarter ticks
@@ -353,7 +357,10 @@ func (b *bot) send(due time.Duration) {
 	b.seq++
 	in := &b.schema.Input
 	number := seqLeaf(in)
-	if (b.seq+b.base)%turnEvery == 0 {
+	if b.script != nil {
+		b.press(b.script[b.line%len(b.script)])
+		b.line++
+	} else if (b.seq+b.base)%turnEvery == 0 {
 		for i := range in.Fields {
 			for j := range in.Fields[i].Leaves {
 				b.randomize(&in.Fields[i].Leaves[j])
@@ -376,6 +383,21 @@ func (b *bot) send(due time.Duration) {
 	b.out = appendFrame(b.out[:0], opBinary, wire.AppendInput(nil, m))
 	b.swarm.sent++
 	b.conn.Write(b.out)
+}
+
+// press puts what a person did into the inputs of those names.
+func (b *bot) press(p human.Press) {
+	x, y, aim, fire := p.Stick()
+	values := map[string]int64{"moveX": int64(x), "moveY": int64(y), "aim": int64(aim), "fire": 0}
+	if fire {
+		values["fire"] = 1
+	}
+	for i := range b.schema.Input.Fields {
+		f := &b.schema.Input.Fields[i]
+		if v, ok := values[f.Name]; ok && len(f.Leaves) == 1 {
+			f.Leaves[0].Put(b.next, v)
+		}
+	}
 }
 
 func (b *bot) randomize(l *game.Leaf) {

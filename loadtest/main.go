@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/game/arena"
 	"github.com/roomd/roomd/loadtest/crowd"
 	"github.com/roomd/roomd/room/server"
 )
@@ -43,7 +44,7 @@ func (c *serveCmd) Run() error {
 
 // serve is the server that runs are played on, with roomd's own flags.
 func serve(args []string) int {
-	return server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind, crowd.Counted}}, args, os.Stdout, os.Stderr)
+	return server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind, crowd.Counted, arena.Kind}}, args, os.Stdout, os.Stderr)
 }
 
 func main() {

@@ -11,6 +11,7 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/loadtest/human"
 	"github.com/roomd/roomd/netcode/loop"
 )
 
@@ -36,6 +37,7 @@ type playCmd struct {
 	Kind     string        `default:"crowd" help:"Kind of game to join."`
 	Engine   string        `default:"auto" help:"Event loop of the started server."`
 	Loops    int           `default:"0" help:"Event loops of the started server; 0 for its default."`
+	Script   string        `enum:"random,human" default:"random" help:"What bots press: a new direction twice a second, or what people did in a shooter (for kinds with the inputs of arena)."`
 	Ramp     time.Duration `help:"Time over which the bots join; 0 for all at once."`
 	Report   string        `placeholder:"FILE" help:"Write a page with plots of every second (one HTML file)."`
 	Progress bool          `help:"Print a line every second on standard error; by itself on a terminal."`
@@ -137,10 +139,19 @@ func (r *run) connect(ctx context.Context) error {
 	// can be compared.
 	per := max(r.cmd.Decode/r.cmd.Rooms, 1)
 	decoding := 0
+	var scripts [][]human.Press
 	var err error
+	if r.cmd.Script == "human" {
+		if scripts, err = human.Windows(); err != nil {
+			return err
+		}
+	}
 	r.on(func() {
 		for i := range n {
 			b := &bot{swarm: r.swarm, room: fmt.Sprintf("load-%d", i/r.cmd.Players), own: -1, base: uint32(i%r.cmd.Players) * 10_000_000}
+			if len(scripts) > 0 {
+				b.script, b.line = scripts[i%len(scripts)], i/len(scripts)*97
+			}
 			if i%r.cmd.Players < per && decoding < r.cmd.Decode {
 				b.decode = true
 				decoding++

@@ -1,16 +1,13 @@
 package server
 
 import (
-	"bufio"
 	"fmt"
-	"math"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/game/arena"
+	"github.com/roomd/roomd/loadtest/human"
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/delta"
 	"github.com/roomd/roomd/netcode/wire"
@@ -19,29 +16,25 @@ import (
 
 const (
 	humanPlayers = 16
-	humanTicks   = 60 * arena.TickRate
+	humanTicks   = human.Length
 )
 
-// press is one recorded command: movement as Quake has it, relative to where
-// the player looks.
-type press struct{ forward, side, yaw, buttons int }
-
-// human is a recorded person at a Go client, connected to a room in memory. It
+// person is a recorded person at a Go client, connected to a room in memory. It
 // is the room's Peer.
-type human struct {
+type person struct {
 	t      *testing.T
 	core   *client.Core
 	viewer *room.Viewer
 	input  client.InputBuilder
-	script []press
+	script []human.Press
 	frames int
 }
 
 // Send implements room.Peer.
-func (h *human) Send(f *wire.Frame) bool { return h.receive(f) }
+func (h *person) Send(f *wire.Frame) bool { return h.receive(f) }
 
 // Offer implements room.Peer.
-func (h *human) Offer(private, shared *wire.Frame) bool {
+func (h *person) Offer(private, shared *wire.Frame) bool {
 	if private != nil && !h.receive(private) {
 		return false
 	}
@@ -50,11 +43,11 @@ func (h *human) Offer(private, shared *wire.Frame) bool {
 }
 
 // Bye implements room.Peer.
-func (h *human) Bye(code wire.Code, text string, _ time.Duration) {
+func (h *person) Bye(code wire.Code, text string, _ time.Duration) {
 	h.t.Fatalf("the room says bye: %v %s", code, text)
 }
 
-func (h *human) receive(f *wire.Frame) bool {
+func (h *person) receive(f *wire.Frame) bool {
 	if err := h.core.Receive(f.Body()); err != nil {
 		h.t.Fatal(err)
 	}
@@ -62,19 +55,12 @@ func (h *human) receive(f *wire.Frame) bool {
 }
 
 // play sends what the recorded person pressed in the given tick.
-func (h *human) play(now time.Duration, tick int) {
-	p := h.script[tick]
-	angle := float64(p.yaw) * 2 * math.Pi / 65536
-	// Quake's yaw turns counter-clockwise and its y axis points up.
-	dx := float64(p.forward)*math.Cos(angle) + float64(p.side)*math.Sin(angle)
-	dy := -float64(p.forward)*math.Sin(angle) + float64(p.side)*math.Cos(angle)
-	if n := math.Hypot(dx, dy); n > 0 {
-		dx, dy = dx*127/n, dy*127/n
-	}
-	h.input.Set("moveX", math.Round(dx))
-	h.input.Set("moveY", math.Round(dy))
-	h.input.Set("aim", float64((65536-p.yaw)%65536))
-	h.input.Set("fire", float64(p.buttons&1))
+func (h *person) play(now time.Duration, tick int) {
+	x, y, aim, fire := h.script[tick].Stick()
+	h.input.Set("moveX", x)
+	h.input.Set("moveY", y)
+	h.input.Set("aim", float64(aim))
+	h.input.Set("fire", map[bool]float64{true: 1}[fire])
 	msg, err := h.core.AppendInput(nil, &h.input)
 	if err != nil {
 		h.t.Fatal(err)
@@ -94,15 +80,18 @@ func (h *human) play(now time.Duration, tick int) {
 // once. After every tick each client's state must be the room's, as that player
 // may see it, and the people must have done something.
 func TestHumanInput(t *testing.T) {
-	scripts := readHumans(t)
+	scripts, err := human.Windows()
+	if err != nil || len(scripts) != humanPlayers {
+		t.Fatalf("%d windows, %v", len(scripts), err)
+	}
 	var now time.Duration
 	r, err := room.New(room.Config{ID: "humans", Kind: arena.Kind, Seed: [32]byte{1}, Params: game.Params{"bots": "0"}}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := make([]*human, humanPlayers)
+	people := make([]*person, humanPlayers)
 	for i := range people {
-		h := &human{t: t, core: client.NewCore(client.Config{Kind: "arena", Name: fmt.Sprint("p", i)}), script: scripts[i]}
+		h := &person{t: t, core: client.NewCore(client.Config{Kind: "arena", Name: fmt.Sprint("p", i)}), script: scripts[i]}
 		h.core.Hello()
 		h.viewer = r.Join(room.JoinRequest{Name: fmt.Sprint("p", i)}, h)
 		people[i] = h
@@ -132,7 +121,7 @@ func TestHumanInput(t *testing.T) {
 }
 
 // compare checks what a client decoded against the room's newest entry.
-func compare(t *testing.T, r *room.Room, h *human) {
+func compare(t *testing.T, r *room.Room, h *person) {
 	t.Helper()
 	e := r.Entry()
 	if tick, ok := h.core.Tick(); !ok || tick != e.Tick {
@@ -148,7 +137,7 @@ func compare(t *testing.T, r *room.Room, h *human) {
 	}
 }
 
-func count(h *human, event string) (n int) {
+func count(h *person, event string) (n int) {
 	for _, ev := range h.core.Events() {
 		if ev.Name == event {
 			n++
@@ -158,48 +147,11 @@ func count(h *human, event string) (n int) {
 }
 
 // place tells apart where a player's own tank may be.
-func place(h *human) float64 {
+func place(h *person) float64 {
 	for row := range h.core.Rows("tank") {
 		if row.Mine {
 			return row.Value("x")*1000 + row.Value("y")
 		}
 	}
 	return 0
-}
-
-// readHumans reads testdata/human.txt, whose first lines describe it.
-func readHumans(t *testing.T) [][]press {
-	t.Helper()
-	f, err := os.Open("testdata/human.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var all [][]press
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		line := sc.Text()
-		var n int
-		var p press
-		switch {
-		case strings.HasPrefix(line, "#"):
-		case strings.HasPrefix(line, "window"):
-			all = append(all, nil)
-		default:
-			if _, err := fmt.Sscan(line, &n, &p.forward, &p.side, &p.yaw, &p.buttons); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			for range n {
-				all[len(all)-1] = append(all[len(all)-1], p)
-			}
-		}
-	}
-	if len(all) != humanPlayers {
-		t.Fatalf("%d windows", len(all))
-	}
-	for i, w := range all {
-		if len(w) != humanTicks {
-			t.Fatalf("window %d has %d ticks", i, len(w))
-		}
-	}
-	return all
 }
