@@ -31,6 +31,9 @@ const (
 	maxPendingCeiling = 1 << 30
 	// stdReadBuffer is the buffer of each reader goroutine, bytes.
 	stdReadBuffer = 4 << 10
+	// joinedWrite is how many bytes are copied to make one write of several, where
+	// the connection takes them singly: a TLS record.
+	joinedWrite = 16 << 10
 
 	// eventsPerPoll bounds the events taken from the kernel at once, and
 	// pollsPerPass how often a pass asks again when it got that many.

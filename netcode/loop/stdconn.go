@@ -6,13 +6,16 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // stdConn is the transport of one connection on a net.Conn. A reader goroutine
-// lends its buffer to the loop and waits until it is consumed; a writer
-// goroutine lives while there is a tail, which stays in Conn.side and is only
+// fills a buffer from which the loop takes, and waits when it is full; so one read
+// of the loop brings all that came, in however small pieces. A writer goroutine
+// lives while there is a tail, which stays in Conn.side and is only
 // read by it. Each of them sets its flag (full, wrote, stood) and then posts to
 // the owner; a loop that becomes the owner looks at the flags itself. So nothing
 // is lost while the connection is between two loops, and mail to a former owner
@@ -22,11 +25,15 @@ type stdConn struct {
 	owner atomic.Pointer[Loop] // nil while between loops
 	nc    net.Conn
 
-	buf    []byte
-	n      int
-	err    error
-	full   atomic.Bool   // buf[:n] and err wait for the loop
-	next   chan struct{} // the loop is done with buf
+	mu    sync.Mutex // guards what follows, but the bytes: buf[:n] are the loop's
+	buf   []byte
+	n     int   // read
+	taken int   // of them, taken by the loop
+	shown bool  // bytes of buf are with the handler
+	err   error // that ended the reader
+
+	full   atomic.Bool   // bytes or err wait for the loop
+	next   chan struct{} // there is room in buf, perhaps
 	quit   chan struct{} // closed when the reader is to end
 	ended  chan struct{} // closed by the reader; nil before it began
 	cancel context.CancelFunc
@@ -63,7 +70,7 @@ func (m stdMail) deliver(l *Loop) {
 	if s.wrote.Swap(false) {
 		s.finishWrite()
 	}
-	if s.full.Load() && (s.conn.flags&isQuiet == 0 || s.err != nil) {
+	if s.full.Load() && (s.conn.flags&isQuiet == 0 || s.failed()) {
 		s.read(s.conn)
 	}
 }
@@ -83,19 +90,65 @@ func (s *stdConn) startReader() {
 func (s *stdConn) readLoop() {
 	defer close(s.ended)
 	for {
-		n, err := s.nc.Read(s.buf)
-		s.n, s.err = n, err
-		s.full.Store(true)
-		s.post()
+		b := s.room()
+		if len(b) == 0 {
+			select {
+			case <-s.next:
+				continue
+			case <-s.quit:
+				return
+			}
+		}
+		n, err := s.nc.Read(b)
+		s.mu.Lock()
+		s.n += n
+		s.err = err
+		s.mu.Unlock()
+		if !s.full.Swap(true) || err != nil { // else the loop knows, or reads when it likes
+			s.post()
+		}
 		if err != nil {
 			return
 		}
-		select {
-		case <-s.next:
-		case <-s.quit:
-			return
-		}
 	}
+}
+
+// room is where the reader may read to. Nothing is when the buffer is full, until
+// the loop is done with what it took.
+func (s *stdConn) room() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken == s.n && !s.shown {
+		s.taken, s.n = 0, 0
+	}
+	return s.buf[s.n:]
+}
+
+// take gives the loop what was read since the last time, until given.
+func (s *stdConn) take() ([]byte, error) {
+	s.full.Store(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buf[s.taken:s.n:s.n]
+	s.taken, s.shown = s.n, true
+	return b, s.err
+}
+
+func (s *stdConn) given() {
+	s.mu.Lock()
+	s.shown = false
+	s.mu.Unlock()
+	select {
+	case s.next <- struct{}{}:
+	default: // it is told already
+	}
+}
+
+// failed reports whether the reader met an error.
+func (s *stdConn) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
 }
 
 func (s *stdConn) stopReader() {
@@ -110,30 +163,23 @@ func (s *stdConn) read(c *Conn) {
 	if c.flags&(isClosed|isDeparting|isFlushing|isReading) != 0 || !s.full.Load() {
 		return
 	}
-	s.full.Store(false)
-	n, err := s.n, s.err
-	switch {
-	case c.flags&isLingering != 0:
-		if err != nil {
-			err = nil
-			c.Close(nil)
-		}
-	case n > 0:
+	b, err := s.take()
+	if c.flags&isLingering == 0 && len(b) > 0 {
 		c.loop.stats.Reads++
-		c.loop.stats.BytesIn += uint64(n)
-		b := s.buf[:n]
+		c.loop.stats.BytesIn += uint64(len(b))
 		if len(c.pending()) > 0 {
 			c.side.pending = append(c.side.pending, b...)
 			b = c.side.pending
 		}
 		c.present(b)
 	}
+	s.given()
 	switch {
 	case err == nil:
-		s.next <- struct{}{}
 	case c.flags&isDeparting != 0: // the end is met where c arrives
-		s.n = 0
 		s.full.Store(true)
+	case c.flags&isLingering != 0:
+		c.Close(nil)
 	case errors.Is(err, io.EOF):
 		c.Close(io.EOF)
 	default:
@@ -160,10 +206,17 @@ func (s *stdConn) update(c *Conn) {
 
 func (s *stdConn) write(p [3][]byte) {
 	bufs := net.Buffers(p[:0])
+	size := 0
 	for _, b := range p {
 		if len(b) > 0 {
 			bufs = append(bufs, b)
+			size += len(b)
 		}
+	}
+	if _, ok := s.nc.(*net.TCPConn); !ok && len(bufs) > 1 && size <= joinedWrite {
+		// Only TCP takes all of them at once; elsewhere each is a write of its own,
+		// and over TLS a record.
+		bufs = net.Buffers{slices.Concat(bufs...)}
 	}
 	n, err := bufs.WriteTo(s.nc)
 	s.written, s.writeErr = int(n), err
@@ -201,11 +254,17 @@ func (s *stdConn) release() {
 	}
 }
 
-// endWrite implements transport. What is no TCP connection has no half that
-// could be closed without waiting.
+// endWrite implements transport. Where ending one half may have to wait
+// (crypto/tls writes its last words), the time of CloseAfterFlush bounds it.
 func (s *stdConn) endWrite(c *Conn) {
-	tc, ok := s.nc.(*net.TCPConn)
-	if !ok || tc.CloseWrite() != nil {
+	switch nc := s.nc.(type) {
+	case *net.TCPConn:
+		if nc.CloseWrite() != nil {
+			c.Close(nil)
+		}
+	case interface{ CloseWrite() error }:
+		go nc.CloseWrite()
+	default:
 		c.Close(nil)
 	}
 }
@@ -269,9 +328,7 @@ func (s *stdConn) detach(*Conn) (net.Conn, []byte, error) {
 			return nil, nil, err
 		}
 		<-s.ended
-		if s.full.Load() {
-			rest = s.buf[:s.n]
-		}
+		rest = s.buf[s.taken:s.n]
 	}
 	s.owner.Store(nil)
 	return s.nc, rest, s.nc.SetReadDeadline(time.Time{})

@@ -22,7 +22,8 @@
 //
 // # What this package refuses
 //
-// No extensions (compression of 64 to 512 byte deltas gains little), no TLS, no
-// client side, and no policy on what messages mean: text is delivered like
-// binary, and the session answers 1003 when it wants none.
+// No extensions (compression of 64 to 512 byte deltas gains little), no
+// client side, no TLS of its own (package secure puts it under Attach), and no
+// policy on what messages mean: text is delivered like binary, and the session
+// answers 1003 when it wants none.
 package ws

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/roomd/roomd/netcode/loop"
 )
 
 // serveHTTP is an http.Server behind a rig: it answers what it was asked.
@@ -54,7 +52,7 @@ func (c *client) answer() string {
 }
 
 func TestHTTPPassesThrough(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		var cfg Config
 		serveHTTP(t, &cfg)
 		r := newRig(t, engine, cfg)
@@ -92,7 +90,7 @@ func TestHTTPPassesThrough(t *testing.T) {
 }
 
 func TestHTTPWithoutHandler(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		c := r.connect()
 		equal(t, []string{c.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n")}, []string{"404 not found\n"})
@@ -103,7 +101,7 @@ func TestHTTPWithoutHandler(t *testing.T) {
 
 // Every head of the handshake table over a socket, with its counter.
 func TestServerHandshake(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		for _, k := range handshakeCases {
 			r := newRig(t, engine, Config{Origins: k.origins})
 			c := r.connect()
@@ -129,7 +127,7 @@ func TestServerHandshake(t *testing.T) {
 }
 
 func TestOpenDecides(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		var known atomic.Pointer[rig] // Open runs on the loop
 		r := newRig(t, engine, Config{Open: func(c *Conn, req *Request) (Handler, error) {
 			switch req.Authorization() {

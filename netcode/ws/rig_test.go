@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,8 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/secure"
+	"github.com/roomd/roomd/netcode/secure/securetest"
 )
 
 // patience bounds every wait of a test; none of them should come near it.
@@ -23,22 +26,26 @@ const patience = 10 * time.Second
 // many is more connections than a test makes.
 const many = 1024
 
-// onEngines runs a test on each engine that this system has.
-func onEngines(t *testing.T, test func(t *testing.T, engine loop.Engine)) {
+// carrier is what carries the bytes in a test: an engine, and TLS or not.
+type carrier struct {
+	loop.Engine
+	tls bool
+}
+
+// onEngines runs a test on each engine that this system has, and over TLS.
+func onEngines(t *testing.T, test func(t *testing.T, engine carrier)) {
 	t.Helper()
-	engines := []loop.Engine{loop.EngineStd}
 	if runtime.GOOS == "linux" {
-		engines = append(engines, loop.EngineEpoll)
+		t.Run("epoll", func(t *testing.T) { test(t, carrier{Engine: loop.EngineEpoll}) })
 	}
-	for _, e := range engines {
-		t.Run(e.String(), func(t *testing.T) { test(t, e) })
-	}
+	t.Run("std", func(t *testing.T) { test(t, carrier{Engine: loop.EngineStd}) })
+	t.Run("tls", func(t *testing.T) { test(t, carrier{tls: true}) })
 }
 
 // runLoop starts a loop that ends with the test.
-func runLoop(t *testing.T, engine loop.Engine) *loop.Loop {
+func runLoop(t *testing.T, engine carrier) *loop.Loop {
 	t.Helper()
-	l, err := loop.New(loop.Config{Engine: engine, MaxTail: 1 << 20})
+	l, err := loop.New(loop.Config{Engine: engine.Engine, MaxTail: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +103,7 @@ type rig struct {
 	other  *loop.Loop // where "!move" goes
 	server *Server
 	addr   string
+	trust  *tls.Config // nil without TLS
 	ended  chan error
 	conns  chan *Conn
 
@@ -104,7 +112,7 @@ type rig struct {
 }
 
 // newRig serves cfg with echoing recorders on a loop of its own.
-func newRig(t *testing.T, engine loop.Engine, cfg Config) *rig {
+func newRig(t *testing.T, engine carrier, cfg Config) *rig {
 	t.Helper()
 	r := &rig{t: t, ended: make(chan error, many), conns: make(chan *Conn, many)}
 	if cfg.Open == nil {
@@ -118,12 +126,33 @@ func newRig(t *testing.T, engine loop.Engine, cfg Config) *rig {
 		t.Fatal(err)
 	}
 	r.server, r.loop = s, runLoop(t, engine)
-	addr, err := s.Serve(r.loop, "127.0.0.1:0")
+	accept := s.Accept
+	if engine.tls {
+		accept = r.secure()
+	}
+	addr, err := r.loop.Listen("127.0.0.1:0", accept)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.addr = addr.String()
 	return r
+}
+
+// secure puts TLS under the rig's connections.
+func (r *rig) secure() func(*loop.Conn) loop.Handler {
+	r.t.Helper()
+	pair := securetest.New(r.t, r.t.TempDir(), "rig")
+	gate, err := secure.NewGate(secure.Config{Cert: pair.Cert, Key: pair.Key, Take: func(nc net.Conn) {
+		if err := r.server.Attach(r.loop, nc); err != nil {
+			nc.Close()
+		}
+	}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(gate.Close)
+	r.trust = pair.Client()
+	return gate.Accept
 }
 
 func (r *rig) note(s string) {
@@ -196,7 +225,13 @@ type client struct {
 
 func (r *rig) connect() *client {
 	r.t.Helper()
-	nc, err := net.Dial("tcp", r.addr)
+	var nc net.Conn
+	var err error
+	if r.trust != nil {
+		nc, err = tls.Dial("tcp", r.addr, r.trust)
+	} else {
+		nc, err = net.Dial("tcp", r.addr)
+	}
 	if err != nil {
 		r.t.Fatal(err)
 	}

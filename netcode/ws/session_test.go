@@ -10,13 +10,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/roomd/roomd/netcode/loop"
 )
 
 // The cases of the parser, spoken to an echoing server over a socket.
 func TestSessionConformance(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{EveryPong: true})
 		for _, c := range parserCases {
 			t.Run(c.name, func(t *testing.T) {
@@ -55,7 +53,7 @@ func TestSessionConformance(t *testing.T) {
 }
 
 func TestSessionByteAtATime(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		c := r.connect()
 		stream := append([]byte(headOf()), join(
@@ -74,7 +72,7 @@ func TestSessionByteAtATime(t *testing.T) {
 
 // Frames in the segment of the request head are not lost, whole or cut.
 func TestSessionPipelinedBehindHead(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		frames := join(frame{fin | bin, "one", false}, frame{fin | bin, "two", false})
 		for cut := range frames {
@@ -91,7 +89,7 @@ func TestSessionPipelinedBehindHead(t *testing.T) {
 
 // Echo of the largest message, whole, fragmented and one byte too long.
 func TestSessionLargest(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		const limit = 300 << 10
 		r := newRig(t, engine, Config{MaxMessage: limit})
 		big := strings.Repeat("0123456789", limit/10)
@@ -126,7 +124,7 @@ func TestSessionCloseCodes(t *testing.T) {
 	for _, code := range []uint16{0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535} {
 		cases = append(cases, closing{string(binary.BigEndian.AppendUint16(nil, code)), "close 1002", ""})
 	}
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		for _, k := range cases {
 			c := r.dial()
@@ -147,7 +145,7 @@ func TestSessionCloseCodes(t *testing.T) {
 
 // The server closes: one Close frame, no message after it, the peer's answer ends it.
 func TestSessionServerCloses(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		c := r.dial()
 		c.send(join(frame{fin | text, "!close bye", false}, frame{fin | text, "late", false}, frame{fin | ping, "late", false}))
@@ -167,7 +165,7 @@ func TestSessionServerCloses(t *testing.T) {
 
 // Conn refuses to send outside of its open time, and Close counts once.
 func TestConnOutsideOpen(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		early := make(chan error, 1)
 		var known atomic.Pointer[rig] // Open runs on the loop
 		r := newRig(t, engine, Config{Open: func(c *Conn, _ *Request) (Handler, error) {
@@ -209,7 +207,7 @@ func (b blob) Retain()       {}
 func (b blob) Release()      {}
 
 func TestConnOfferAndSend(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		c := r.dial()
 		conn := <-r.conns
@@ -232,7 +230,7 @@ func TestConnOfferAndSend(t *testing.T) {
 
 // A moved connection handles what was read behind the move on its new loop.
 func TestConnMoves(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		other := runLoop(t, engine)
 		r.onLoop(func() { r.other = other })
@@ -252,7 +250,7 @@ func TestConnMoves(t *testing.T) {
 
 // A quiet connection is read by ReadNow, and its close handshake without it.
 func TestConnQuiet(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		c := r.dial()
 		conn := <-r.conns
@@ -273,7 +271,7 @@ func TestConnQuiet(t *testing.T) {
 
 // Attach serves any net.Conn with the same session.
 func TestServerAttach(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		near, far := net.Pipe()
 		if err := r.server.Attach(r.loop, far); err != nil {
@@ -290,7 +288,7 @@ func TestServerAttach(t *testing.T) {
 
 // Reading a message on an open connection allocates nothing.
 func TestConnReadDoesNotAllocate(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		var conn *Conn
 		r := newRig(t, engine, Config{Open: func(c *Conn, _ *Request) (Handler, error) {
 			conn = c

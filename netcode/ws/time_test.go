@@ -18,7 +18,7 @@ const (
 )
 
 func TestSlowHeadIsCut(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{HeadTimeout: soon})
 		c := r.connect()
 		head := headOf()
@@ -40,7 +40,7 @@ func TestSlowHeadIsCut(t *testing.T) {
 }
 
 func TestHeadTooLarge(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{HeadLimit: 1000})
 		for _, head := range []string{
 			headOf("+X: " + strings.Repeat("x", 1000)),
@@ -65,7 +65,7 @@ func TestHalfMessageHeldOpen(t *testing.T) {
 		"fragment, pings": join(frame{bin, "hello", false}, frame{fin | pong, "", false}, frame{fin | pong, "", false}),
 		"behind another":  join(frame{fin | bin, "x", false}, frame{fin | bin, "hello", false})[:12],
 	}
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{FrameTimeout: soon})
 		for name, b := range held {
 			c := r.dial(b...)
@@ -89,7 +89,7 @@ func TestHalfMessageHeldOpen(t *testing.T) {
 // A stream whose reads always end inside a message is not cut while messages
 // end. The times are made up, so that a slow machine changes nothing.
 func TestBusyStreamIsNotHeldOpen(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{FrameTimeout: never, PingEvery: 100 * never, PongWait: 200 * never})
 		c := r.dial()
 		conn := <-r.conns
@@ -117,7 +117,7 @@ func TestBusyStreamIsNotHeldOpen(t *testing.T) {
 }
 
 func TestSilentPeerIsPinged(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{PingEvery: soon, PongWait: never})
 		c := r.dial()
 		for range 3 {
@@ -140,7 +140,7 @@ func TestSilentPeerIsPinged(t *testing.T) {
 }
 
 func TestDeadPeerIsDropped(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{PingEvery: soon, PongWait: 2 * soon})
 		r.dial()
 		if err := r.end(); err != ErrDead {
@@ -154,7 +154,7 @@ func TestDeadPeerIsDropped(t *testing.T) {
 
 // Each byte of the peer begins both waits anew. The times are made up.
 func TestAnyByteKeepsAPeerAlive(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{PingEvery: never, PongWait: 2 * never})
 		r.dial()
 		conn := <-r.conns
@@ -180,7 +180,7 @@ func TestAnyByteKeepsAPeerAlive(t *testing.T) {
 }
 
 func TestPeerDoesNotAnswerClose(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{CloseTimeout: soon, PingEvery: never, PongWait: 2 * never})
 		c := r.dial()
 		c.send(join(frame{fin | text, "!close now", false}))
@@ -192,7 +192,7 @@ func TestPeerDoesNotAnswerClose(t *testing.T) {
 }
 
 func TestHandlerTimer(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
 		c := r.dial()
 		for range 3 {
@@ -212,7 +212,7 @@ func TestHandlerTimer(t *testing.T) {
 }
 
 func TestPingFlood(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{PingBurst: 5, PingRefill: never})
 		c := r.dial()
 		for i := range 5 {
@@ -228,7 +228,7 @@ func TestPingFlood(t *testing.T) {
 
 // Pings read together get one pong, for the last; in time a peer may ping again.
 func TestPingsCoalesce(t *testing.T) {
-	onEngines(t, func(t *testing.T, engine loop.Engine) {
+	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{PingBurst: 10, PingRefill: time.Millisecond})
 		var pings []byte
 		for i := range 10 {

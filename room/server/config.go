@@ -22,6 +22,9 @@ type Config struct {
 	Kinds []*game.Kind
 	// Listen is the TCP address, default 127.0.0.1:8080.
 	Listen string
+	// TLSCert and TLSKey are PEM files; with them the port speaks TLS alone. They
+	// are read again when they change.
+	TLSCert, TLSKey string
 	// Pages is served at /; nil serves a plain list of the routes.
 	Pages fs.FS
 	// Origins are the web origins ("https://play.example") that may connect
@@ -108,11 +111,17 @@ func (c *Config) validate() error {
 	if c.Loops < 0 || c.Grace < 0 || c.MaxRooms < 0 || c.SpectateRate < 0 || c.ShutdownTimeout < 0 {
 		return errors.New("server: Loops, Grace, MaxRooms, SpectateRate and ShutdownTimeout must not be negative")
 	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("server: --tls-cert and --tls-key, TLSCert and TLSKey, go together: one of them is missing")
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
 }
+
+// secure reports whether the port speaks TLS.
+func (c *Config) secure() bool { return c.TLSCert != "" }
 
 // validate rejects contradictions.
 func (c *ClusterConfig) validate() error {

@@ -44,8 +44,8 @@ const (
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 60 * time.Second
 
-	// spareProcessors is how many goroutines of a node run beside its loops: those
-	// that read and write NATS.
+	// spareProcessors is how many goroutines run beside the loops: those that read
+	// and write NATS or TLS.
 	spareProcessors = 2
 	// frozenPoll is the time between two looks whether a room that stands still may
 	// go on.

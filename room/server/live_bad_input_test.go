@@ -153,7 +153,8 @@ func TestBadFrames(t *testing.T) {
 func TestBadHandshakes(t *testing.T) {
 	refused := func(l *live, d gobwas.Dialer, want int) {
 		l.t.Helper()
-		nc, _, _, err := d.Dial(context.Background(), "ws://"+l.addr+"/v1/ws")
+		d.TLSConfig = l.tls
+		nc, _, _, err := d.Dial(context.Background(), l.url("ws", socketPath))
 		if err == nil {
 			nc.Close()
 			l.t.Errorf("upgraded, want status %d", want)
@@ -173,9 +174,10 @@ func TestBadHandshakes(t *testing.T) {
 		refused(l, gobwas.Dialer{}, http.StatusBadRequest)
 		refused(l, gobwas.Dialer{Protocols: []string{"roomd.v9"}}, http.StatusBadRequest)
 		refused(l, origin("https://evil.example"), http.StatusForbidden)
-		for _, o := range []string{"https://good.example", "http://" + l.addr} {
+		for _, o := range []string{"https://good.example", l.url("http", "")} {
 			d := origin(o)
-			nc, _, _, err := d.Dial(context.Background(), "ws://"+l.addr+"/v1/ws")
+			d.TLSConfig = l.tls
+			nc, _, _, err := d.Dial(context.Background(), l.url("ws", socketPath))
 			if err != nil {
 				t.Fatalf("origin %s: %v", o, err)
 			}

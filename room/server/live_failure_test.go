@@ -126,7 +126,7 @@ const serverEnv = "ROOMD_TEST_SERVER"
 func TestMain(m *testing.M) {
 	if kind := os.Getenv(serverEnv); kind != "" {
 		k := map[string]*game.Kind{"hang": hangs, "walkers": walkers}[kind]
-		os.Exit(Exec(Config{Kinds: []*game.Kind{k}}, []string{"serve", "--listen", "127.0.0.1:0"}, os.Stdout, os.Stderr))
+		os.Exit(Exec(Config{Kinds: []*game.Kind{k}}, append([]string{"serve", "--listen", "127.0.0.1:0"}, os.Args[1:]...), os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
 }
@@ -147,14 +147,15 @@ var hangs = game.Define("hang", game.Options{}, func(*game.World) game.Game[step
 // process is a server in a process of its own.
 type process struct {
 	cmd  *exec.Cmd
+	url  string // as printed
 	addr string
 	errs *bytes.Buffer
 	done chan error
 }
 
-func startProcess(t *testing.T, kind string) *process {
+func startProcess(t *testing.T, kind string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(os.Args[0]), errs: &bytes.Buffer{}, done: make(chan error, 1)}
+	p := &process{cmd: exec.Command(os.Args[0], args...), errs: &bytes.Buffer{}, done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), serverEnv+"="+kind)
 	p.cmd.Stderr = p.errs
 	out, err := p.cmd.StdoutPipe()
@@ -170,10 +171,10 @@ func startProcess(t *testing.T, kind string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Sscanf(string(line[:n]), "Play at http://%s", &p.addr); err != nil {
+	if _, err := fmt.Sscanf(string(line[:n]), "Play at %s", &p.url); err != nil {
 		t.Fatalf("printed %q", line[:n])
 	}
-	p.addr = strings.Trim(p.addr, "/")
+	_, p.addr, _ = strings.Cut(strings.Trim(p.url, "/"), "://")
 	go func() {
 		io.Copy(io.Discard, out)
 		p.done <- p.cmd.Wait()

@@ -31,14 +31,14 @@ type streamEvent struct{ name, id, data string }
 
 func (l *live) watch(path string, header ...string) *reader {
 	l.t.Helper()
-	req, err := http.NewRequest(http.MethodGet, "http://"+l.addr+path, nil)
+	req, err := http.NewRequest(http.MethodGet, l.url("http", path), nil)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: patience}).Do(req)
+	resp, err := l.client(&http.Transport{DisableCompression: true}).Do(req)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,19 +21,24 @@ import (
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/secure/securetest"
 	"github.com/roomd/roomd/netcode/wire"
 )
 
 // patience bounds every wait of these tests.
 const patience = 20 * time.Second
 
-// onEngines runs a test on each engine that this system has.
+// onEngines runs a test on each engine that this system has, and over TLS.
 func onEngines(t *testing.T, test func(t *testing.T, cfg Config)) {
 	for _, e := range []loop.Engine{loop.EngineEpoll, loop.EngineStd} {
 		if e == loop.EngineStd || runtime.GOOS == "linux" {
 			t.Run(e.String(), func(t *testing.T) { test(t, Config{Engine: e, Loops: 2}) })
 		}
 	}
+	t.Run("tls", func(t *testing.T) {
+		pair := securetest.New(t, t.TempDir(), "server")
+		test(t, Config{Loops: 2, TLSCert: pair.Cert, TLSKey: pair.Key})
+	})
 }
 
 // live is a server that runs until its test ends.
@@ -40,6 +46,7 @@ type live struct {
 	*Server
 	t    *testing.T
 	addr string
+	tls  *tls.Config // nil: the server speaks plain text
 	logs *logs
 	stop context.CancelFunc
 	done chan error
@@ -68,7 +75,25 @@ func run(t *testing.T, cfg Config) *live {
 		t.Fatal(err)
 	}
 	l.addr = addr.String()
+	if cfg.TLSCert != "" {
+		l.tls = securetest.Trust(t, cfg.TLSCert)
+	}
 	return l
+}
+
+// url is an address at the server; the scheme is http or ws.
+func (l *live) url(scheme, path string) string {
+	if l.tls != nil {
+		scheme += "s"
+	}
+	return scheme + "://" + l.addr + path
+}
+
+// client asks the server over connections of its own.
+func (l *live) client(t *http.Transport) *http.Client {
+	t.TLSClientConfig = l.tls
+	l.t.Cleanup(t.CloseIdleConnections)
+	return &http.Client{Transport: t, Timeout: patience}
 }
 
 // end drains the server and waits until Run has returned.
@@ -119,8 +144,8 @@ type seat struct {
 // dial upgrades a connection and sends nothing yet.
 func (l *live) dial(cfg client.Config) *seat {
 	l.t.Helper()
-	d := gobwas.Dialer{Protocols: []string{wire.Subprotocol}, Timeout: patience}
-	nc, br, _, err := d.Dial(context.Background(), "ws://"+l.addr+"/v1/ws")
+	d := gobwas.Dialer{Protocols: []string{wire.Subprotocol}, Timeout: patience, TLSConfig: l.tls}
+	nc, br, _, err := d.Dial(context.Background(), l.url("ws", socketPath))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -320,7 +345,7 @@ func (l *live) conns() (n int64) {
 
 func (l *live) get(path string) (int, string) {
 	l.t.Helper()
-	resp, err := http.Get("http://" + l.addr + path)
+	resp, err := l.client(&http.Transport{}).Get(l.url("http", path))
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -40,9 +40,7 @@ func (l *live) call(cfg client.Config) *caller {
 // caller begins a session for a core that may have had a seat.
 func (l *live) caller(core *client.Core) *caller {
 	l.t.Helper()
-	tr := &http.Transport{}
-	l.t.Cleanup(tr.CloseIdleConnections)
-	c := &caller{t: l.t, l: l, core: core, http: &http.Client{Transport: tr, Timeout: patience}}
+	c := &caller{t: l.t, l: l, core: core, http: l.client(&http.Transport{})}
 	r := c.do(http.MethodPost, sessionsPath, core.Hello())
 	var made struct{ Session string }
 	if r.status != http.StatusCreated || json.Unmarshal(r.body, &made) != nil || r.header.Get("Location") != sessionsPath+"/"+made.Session {
@@ -50,7 +48,7 @@ func (l *live) caller(core *client.Core) *caller {
 	}
 	c.id = made.Session
 	l.t.Cleanup(func() { // so that the server need not wait for it
-		if req, err := http.NewRequest(http.MethodDelete, "http://"+l.addr+c.at(""), nil); err == nil {
+		if req, err := http.NewRequest(http.MethodDelete, l.url("http", c.at("")), nil); err == nil {
 			if resp, err := c.http.Do(req); err == nil {
 				resp.Body.Close()
 			}
@@ -67,7 +65,7 @@ type reply struct {
 
 func (c *caller) do(method, path string, body []byte, header ...string) reply {
 	c.t.Helper()
-	req, err := http.NewRequest(method, "http://"+c.l.addr+path, bytes.NewReader(body))
+	req, err := http.NewRequest(method, c.l.url("http", path), bytes.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}

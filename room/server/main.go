@@ -36,7 +36,7 @@ func Exec(cfg Config, args []string, stdout, stderr io.Writer) int {
 	p, err := kong.New(&c, kong.Name("roomd"), kong.Writers(stdout, stderr), kong.UsageOnError(), kong.Vars{
 		"listen": cfg.Listen, "engine": cfg.Engine.String(), "loops": strconv.Itoa(cfg.Loops),
 		"grace": cfg.Grace.String(), "empty": cfg.Empty.String(), "rooms": strconv.Itoa(cfg.MaxRooms),
-		"spectate": strconv.Itoa(cfg.SpectateRate),
+		"spectate": strconv.Itoa(cfg.SpectateRate), "tls_cert": cfg.TLSCert, "tls_key": cfg.TLSKey,
 	},
 		kong.Description("Serve multiplayer game rooms to browsers and other clients."))
 	if err != nil {
@@ -66,6 +66,8 @@ type commands struct {
 
 type serveCmd struct {
 	Listen   string            `default:"${listen}" help:"Address to listen on."`
+	TLSCert  string            `name:"tls-cert" placeholder:"FILE" default:"${tls_cert}" help:"Certificate (PEM) to speak TLS with: https and wss. Read again when it changes."`
+	TLSKey   string            `name:"tls-key" placeholder:"FILE" default:"${tls_key}" help:"Key of that certificate."`
 	Origins  []string          `name:"origin" placeholder:"URL" help:"Web origin that may connect beside this server's own; * for all."`
 	Engine   string            `enum:"auto,epoll,std" default:"${engine}" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
 	Loops    int               `default:"${loops}" help:"Event loops; 0 for one each processor."`
@@ -138,7 +140,7 @@ func (c *clusterFlags) config() (*ClusterConfig, error) {
 // Run serves. It prints the URL on standard output once it listens.
 func (c *serveCmd) Run(cfg *Config, o output) error {
 	cfg.Listen, cfg.Loops, cfg.Grace, cfg.Empty, cfg.MaxRooms = c.Listen, c.Loops, c.Grace, c.Empty, c.MaxRooms
-	cfg.SpectateRate = c.Spectate
+	cfg.SpectateRate, cfg.TLSCert, cfg.TLSKey = c.Spectate, c.TLSCert, c.TLSKey
 	cfg.Origins = append(cfg.Origins, c.Origins...)
 	if len(c.Params) > 0 {
 		params := maps.Clone(cfg.Params)
@@ -156,9 +158,9 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	if cfg.Cluster, err = c.Cluster.config(); err != nil {
 		return err
 	}
-	if cfg.Cluster != nil {
+	if cfg.Cluster != nil || cfg.secure() {
 		// A loop with rooms keeps its processor while it waits for a slot to end: what
-		// travels by NATS would wait with it.
+		// travels by NATS or TLS would wait with it.
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Loops+spareProcessors))
 	}
 	srv, err := New(*cfg)
@@ -178,7 +180,11 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	}()
 	go func() {
 		if addr, err := srv.Addr(ctx); err == nil {
-			fmt.Fprintf(o.out, "Play at http://%s/\n", strings.Replace(addr.String(), "[::]", "localhost", 1))
+			scheme := "http"
+			if cfg.secure() {
+				scheme = "https"
+			}
+			fmt.Fprintf(o.out, "Play at %s://%s/\n", scheme, strings.Replace(addr.String(), "[::]", "localhost", 1))
 		}
 	}()
 	return srv.Run(ctx)

@@ -91,6 +91,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	publicMetrics(m, &sum.public, sum.readers)
 	loopMetrics(m, &sum.loop)
 	c.sockets(m)
+	c.gate(m)
 	c.links(m)
 	c.cluster(m)
 }

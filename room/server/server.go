@@ -14,6 +14,7 @@ import (
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/secure"
 	"github.com/roomd/roomd/netcode/wire"
 	"github.com/roomd/roomd/netcode/ws"
 	"github.com/roomd/roomd/room"
@@ -30,6 +31,7 @@ type Server struct {
 	shard  *shard // nil without a cluster
 	links  httpLinks
 	ws     *ws.Server
+	gate   *secure.Gate // nil without TLS
 	http   *http.Server
 	web    *ws.HTTPListener
 	frames wire.Pool
@@ -85,6 +87,12 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
+	if cfg.secure() {
+		s.gate, err = secure.NewGate(secure.Config{Cert: cfg.TLSCert, Key: cfg.TLSKey, Take: s.secured, Log: cfg.Log})
+		if err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
+	}
 	s.http = &http.Server{
 		Handler: s.routes(), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
@@ -122,7 +130,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.start(l)
 	}
 	defer s.stopLoops()
-	addr, err := s.ws.Serve(s.loops[0], s.cfg.Listen)
+	addr, err := s.listen()
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
@@ -192,6 +200,9 @@ func (s *Server) allLoops() []*loop.Loop {
 }
 
 func (s *Server) stopLoops() {
+	if s.gate != nil {
+		s.gate.Close()
+	}
 	for _, l := range s.allLoops() {
 		l.Stop()
 	}

@@ -61,7 +61,8 @@ type ClusterConfig struct {
 	// Insecure lets NATS go over the network without encryption, and anybody join.
 	Insecure bool
 	// Advertise is the URL under which clients find this node, as
-	// "wss://node1.example/v1/ws"; empty for its listening address.
+	// "wss://node1.example/v1/ws"; empty for its listening address, which a
+	// certificate seldom names.
 	Advertise string
 	// Replicas is how many NATS servers keep the state, default 1, or 3 with Listen.
 	Replicas int
@@ -83,7 +84,11 @@ type ClusterConfig struct {
 func (h *shard) begin(ctx context.Context) error {
 	cfg := h.srv.cfg.Cluster
 	setDefault(&cfg.Checkpoint, 2*time.Second)
-	setDefault(&cfg.Advertise, "ws://"+h.srv.addr.String()+socketPath)
+	scheme := "ws://"
+	if h.srv.cfg.secure() {
+		scheme = "wss://"
+	}
+	setDefault(&cfg.Advertise, scheme+h.srv.addr.String()+socketPath)
 	if cfg.NATS == "" {
 		name, dir := "roomd-"+cfg.Node, filepath.Join(cfg.Data, "nats")
 		var err error

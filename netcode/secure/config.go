@@ -1,0 +1,76 @@
+package secure
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Limits that Config can change; a zero field of Config means these.
+const (
+	// DefaultHandshakes is how many handshakes run at a time.
+	DefaultHandshakes = 256
+	// DefaultWaiting is how many connections wait for one of them to end.
+	DefaultWaiting = 1024
+	// DefaultTimeout is how long a connection has, from the accept to the end of
+	// its handshake.
+	DefaultTimeout = 5 * time.Second
+)
+
+const (
+	// recordHead is the size of a record's head, maxRecord the longest plain record
+	// (RFC 8446 5.1), in bytes.
+	recordHead = 5
+	maxRecord  = 1 << 14
+	// lookEvery is the least time between two looks at the files of a certificate.
+	lookEvery = time.Second
+)
+
+// Config says what a Gate asks for. Cert, Key and Take are required. It is copied
+// by NewGate.
+type Config struct {
+	// Cert and Key are PEM files: a certificate with those that lead to its
+	// authority, and its private key. They are read again when they change.
+	Cert, Key string
+	// Handshakes bounds the handshakes at a time, Waiting the connections that wait
+	// for one; further ones are closed.
+	Handshakes int
+	Waiting    int
+	// Timeout bounds the time from the accept to the end of the handshake.
+	Timeout time.Duration
+	// Take gets each connection whose handshake succeeded: a *tls.Conn without
+	// deadlines.
+	Take func(nc net.Conn)
+	// Log gets certificates that cannot be used, and failed handshakes at debug
+	// level; nil is silent.
+	Log *slog.Logger
+}
+
+// validate fills defaults and refuses contradictions.
+func (c *Config) validate() error {
+	or(&c.Handshakes, DefaultHandshakes)
+	or(&c.Waiting, DefaultWaiting)
+	or(&c.Timeout, DefaultTimeout)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Cert == "" || c.Key == "":
+		return errors.New("secure: a certificate needs its key, and a key its certificate: give both files")
+	case c.Take == nil:
+		return errors.New("secure: Config.Take is missing: it gets the connections")
+	case c.Handshakes < 0 || c.Waiting < 0 || c.Timeout < 0:
+		return fmt.Errorf("secure: Config.Handshakes %d, Waiting %d and Timeout %v must not be negative", c.Handshakes, c.Waiting, c.Timeout)
+	}
+	return nil
+}
+
+// or gives a zero field its default.
+func or[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

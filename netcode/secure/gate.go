@@ -1,0 +1,145 @@
+package secure
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
+)
+
+// ErrLate ends a connection whose handshake was not over in time.
+var ErrLate = errors.New("secure: no handshake in time")
+
+// Gate lets in connections that speak TLS. Every goroutine may use it, Accept
+// only on the loop that listens.
+type Gate struct {
+	cfg   Config
+	cert  *certificate
+	tls   *tls.Config
+	count [results]atomic.Uint64
+
+	mu     sync.Mutex
+	closed bool
+	busy   map[net.Conn]struct{} // handshakes under way, at most Config.Handshakes
+	queue  []visitor             // the oldest first, at most Config.Waiting
+}
+
+// visitor is a connection whose ClientHello is there.
+type visitor struct {
+	nc    net.Conn
+	until time.Duration
+}
+
+// NewGate checks cfg and reads the certificate.
+func NewGate(cfg Config) (*Gate, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cert, err := loadCertificate(cfg.Cert, cfg.Key, cfg.Log, loop.Now())
+	if err != nil {
+		return nil, err
+	}
+	g := &Gate{cfg: cfg, cert: cert, busy: map[net.Conn]struct{}{}}
+	g.tls = &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// RFC 7301. What follows reads the head of a request itself.
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return cert.at(loop.Now()), nil
+		},
+	}
+	return g, nil
+}
+
+// Accept fits loop.Loop.Listen.
+func (g *Gate) Accept(c *loop.Conn) loop.Handler {
+	h := &hello{gate: g, until: loop.Now() + g.cfg.Timeout}
+	c.SetTimer(h.until)
+	return h
+}
+
+// Close ends the handshakes under way and those that wait, and lets nobody in any
+// more.
+func (g *Gate) Close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for nc := range g.busy {
+		nc.Close()
+	}
+	for _, v := range g.queue {
+		v.nc.Close()
+	}
+	g.queue = nil
+}
+
+// enter begins a handshake, or has it wait for one to end. It does not block.
+func (g *Gate) enter(v visitor) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.closed:
+		v.nc.Close()
+	case len(g.busy) < g.cfg.Handshakes:
+		g.busy[v.nc] = struct{}{}
+		go g.work(v)
+	case len(g.queue) < g.cfg.Waiting:
+		g.queue = append(g.queue, v)
+	default:
+		g.count[Refused].Add(1)
+		v.nc.Close()
+	}
+}
+
+// work shakes hands with v, and then with those who wait.
+func (g *Gate) work(v visitor) {
+	for ok := true; ok; v, ok = g.next(v) {
+		g.shake(v)
+	}
+}
+
+// next is who comes after v in one of the places for handshakes.
+func (g *Gate) next(v visitor) (next visitor, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.busy, v.nc)
+	if len(g.queue) == 0 {
+		return next, false
+	}
+	next = g.queue[0]
+	copy(g.queue, g.queue[1:])
+	g.queue[len(g.queue)-1] = visitor{}
+	g.queue = g.queue[:len(g.queue)-1]
+	g.busy[next.nc] = struct{}{}
+	return next, true
+}
+
+// shake makes one handshake and gives the connection away.
+func (g *Gate) shake(v visitor) {
+	left := v.until - loop.Now()
+	err := v.nc.SetDeadline(time.Now().Add(left))
+	tc := tls.Server(v.nc, g.tls)
+	if err == nil {
+		err = tc.Handshake()
+	}
+	if err == nil {
+		err = v.nc.SetDeadline(time.Time{})
+	}
+	switch {
+	case err == nil:
+		g.count[Done].Add(1)
+		g.cfg.Take(tc)
+		return
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		g.count[Late].Add(1)
+	default:
+		g.count[Failed].Add(1)
+	}
+	g.cfg.Log.Debug("TLS handshake failed", "peer", v.nc.RemoteAddr(), "err", err)
+	v.nc.Close()
+}

@@ -1,0 +1,50 @@
+package secure
+
+import "time"
+
+// Result is how a connection fared at a Gate.
+type Result uint8
+
+// The results, each counted in Stats.Results.
+const (
+	Done    Result = iota // given to Config.Take
+	Failed                // the two did not agree, or the peer left
+	Late                  // not over in time, or nothing was said
+	Refused               // too many were waiting
+	Plain                 // the peer did not speak TLS
+	results
+)
+
+// String names the result as a metric label.
+func (r Result) String() string {
+	names := [results]string{"done", "failed", "late", "refused", "plain"}
+	if r < results {
+		return names[r]
+	}
+	return "unknown"
+}
+
+// Stats are the counters of a Gate since it was made, and its gauges.
+type Stats struct {
+	Results  [results]uint64 // connections that are through, by Result
+	Busy     int             // handshakes now
+	Waiting  int             // connections that wait for one now
+	Reloads  uint64          // times that changed files were read
+	Unusable uint64          // changes of the files that could not be used
+	Expires  time.Time       // the end of the certificate in use
+}
+
+// Stats reads the counters. Any goroutine may call it.
+func (g *Gate) Stats() Stats {
+	s := Stats{Reloads: g.cert.reloads.Load(), Unusable: g.cert.failures.Load()}
+	for r := range s.Results {
+		s.Results[r] = g.count[r].Load()
+	}
+	g.mu.Lock()
+	s.Busy, s.Waiting = len(g.busy), len(g.queue)
+	g.mu.Unlock()
+	g.cert.mu.Lock()
+	s.Expires = g.cert.pair.Leaf.NotAfter
+	g.cert.mu.Unlock()
+	return s
+}
