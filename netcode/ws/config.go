@@ -45,8 +45,8 @@ type Config struct {
 	PongWait time.Duration
 	// CloseTimeout bounds the wait for the answer to a Close frame.
 	CloseTimeout time.Duration
-	// PingBurst is how many pings a peer may send at once, and one more each
-	// PingRefill; more is 1008.
+	// PingBurst is how many pings, and pongs that answer none, a peer may send at
+	// once, and one more each PingRefill; more is 1008.
 	PingBurst  int
 	PingRefill time.Duration
 	// EveryPong answers each ping. By default only the last ping of those read

@@ -47,6 +47,7 @@ type Conn struct {
 
 	phase     phase
 	moving    bool  // on its way to another loop
+	asked     bool  // a ping of ours is not answered
 	pingSpare int32 // pings the peer may still send
 	seen      int32 // bytes of the request head already searched
 
@@ -108,10 +109,14 @@ func (c *Conn) Offer(private []byte, shared loop.Buffer) bool {
 // connection when the peer has answered it, at the latest after
 // Config.CloseTimeout. From now on no message comes and nothing can be sent;
 // Closed follows with a *CloseError. Only the first Close counts, and inside Open
-// none: return an error there. A reason above 123 bytes is cut.
+// none: return an error there. A reason above 123 bytes is cut; a code that no Close
+// frame may carry (RFC 6455 7.4) is sent as CodeInternal.
 func (c *Conn) Close(code uint16, reason string) {
 	if c.phase != phaseOpen {
 		return
+	}
+	if code != CodeNoStatus && !validCode(code) {
+		code = CodeInternal
 	}
 	c.err = &CloseError{Code: code, Reason: reason, Local: true}
 	var buf [2 + maxControl]byte

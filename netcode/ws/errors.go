@@ -62,11 +62,14 @@ func (e *CloseError) Error() string {
 // connections allocates nothing.
 var (
 	errLengthBit     = &ProtocolError{CodeProtocol, "frame length has its highest bit set"}
+	errLengthForm    = &ProtocolError{CodeProtocol, "frame length is not in its shortest form"}
 	errTooBig        = &ProtocolError{CodeTooBig, "message too big"}
 	errFragments     = &ProtocolError{CodePolicy, "too many fragments"}
 	errText          = &ProtocolError{CodeInvalidData, "text is not UTF-8"}
 	errCloseLength   = &ProtocolError{CodeProtocol, "close payload of one byte"}
+	errCloseCode     = &ProtocolError{CodeProtocol, "close code that may not be sent"}
 	errCloseReason   = &ProtocolError{CodeInvalidData, "close reason is not UTF-8"}
 	errPingFlood     = &ProtocolError{CodePolicy, "too many pings"}
+	errPongFlood     = &ProtocolError{CodePolicy, "too many pongs that nobody asked for"}
 	errFrameHeldOpen = &ProtocolError{CodePolicy, "message held half sent"}
 )

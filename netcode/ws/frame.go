@@ -2,6 +2,7 @@ package ws
 
 import (
 	"encoding/binary"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -32,11 +33,12 @@ func appendHead(dst []byte, op ws.OpCode, n int) []byte {
 }
 
 // appendClose appends a Close frame. CodeNoStatus makes an empty one; a reason
-// that is too long is cut between runes.
+// that is too long is cut between runes, and what is no UTF-8 is left out.
 func appendClose(dst []byte, code uint16, reason string) []byte {
 	if code == CodeNoStatus {
 		return appendHead(dst, ws.OpClose, 0)
 	}
+	reason = strings.ToValidUTF8(reason, "")
 	if len(reason) > maxCloseReason {
 		cut := maxCloseReason
 		for cut > 0 && !utf8.RuneStart(reason[cut]) {

@@ -25,7 +25,8 @@ const (
 	DefaultPongWait = 30 * time.Second
 	// DefaultCloseTimeout is how long the peer may take to answer a Close frame.
 	DefaultCloseTimeout = 3 * time.Second
-	// DefaultPingBurst is how many pings a peer may send at once.
+	// DefaultPingBurst is how many pings, and pongs unasked for, a peer may send at
+	// once.
 	DefaultPingBurst = 32
 	// DefaultPingRefill is the time after which a peer may send one more.
 	DefaultPingRefill = 250 * time.Millisecond
@@ -46,6 +47,9 @@ const (
 	maxControl = 125
 	// maxCloseReason is what a Close frame leaves for its reason, in bytes.
 	maxCloseReason = maxControl - 2
+	// lookSize is how much of an unfinished text frame is looked at in one step, in
+	// bytes.
+	lookSize = 1 << 10
 	// behindMove is what one read can bring behind the message that moves the
 	// connection, in bytes: it waits for the next loop.
 	behindMove = 64 << 10

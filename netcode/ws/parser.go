@@ -30,6 +30,10 @@ type parser struct {
 	fragments int  // data frames of it so far
 	checked   int  // bytes of assembled known to be whole UTF-8 runes
 	text      bool // it is text
+
+	// ahead is how many bytes are known to be whole runes of the frame that is not
+	// complete yet, the rune that assembled ends in included.
+	ahead int
 }
 
 // open reports whether a fragmented message is being assembled.
@@ -47,7 +51,7 @@ func (p *parser) next(b []byte) (got int, payload []byte, size int, err *Protoco
 	}
 	size = head + int(h.Length)
 	if len(b) < size {
-		return gotNothing, nil, 0, nil
+		return gotNothing, nil, 0, p.look(h, b[head:])
 	}
 	payload = b[head:size:size]
 	ws.Cipher(payload, h.Mask, 0)
@@ -63,7 +67,9 @@ func (p *parser) next(b []byte) (got int, payload []byte, size int, err *Protoco
 		if h.OpCode == ws.OpBinary {
 			return gotBinary, payload, size, nil
 		}
-		if !utf8.Valid(payload) {
+		ahead := p.ahead
+		p.ahead = 0
+		if !utf8.Valid(payload[ahead:]) {
 			return gotNothing, nil, 0, errText
 		}
 		return gotText, payload, size, nil
@@ -98,7 +104,9 @@ func (p *parser) head(b []byte) (h ws.Header, size int, err *ProtocolError) {
 		if len(b) < 4 {
 			return h, 0, nil
 		}
-		h.Length, size = int64(binary.BigEndian.Uint16(b[2:])), 4
+		if h.Length, size = int64(binary.BigEndian.Uint16(b[2:])), 4; h.Length < 126 {
+			return h, 0, errLengthForm
+		}
 	case 127:
 		if len(b) < 10 {
 			return h, 0, nil
@@ -107,7 +115,9 @@ func (p *parser) head(b []byte) (h ws.Header, size int, err *ProtocolError) {
 		if n>>63 != 0 {
 			return h, 0, errLengthBit
 		}
-		h.Length, size = int64(n), 10
+		if h.Length, size = int64(n), 10; n <= 0xffff {
+			return h, 0, errLengthForm
+		}
 	}
 	if h.OpCode.IsData() {
 		if err := p.admit(h.Length); err != nil {
@@ -140,6 +150,8 @@ func (p *parser) fragment(h ws.Header, payload []byte) (got int, whole []byte, e
 	p.fragments++
 	p.assembled = append(p.assembled, payload...)
 	if p.text {
+		p.checked += p.ahead
+		p.ahead = 0
 		n, ok := runes(p.assembled[p.checked:])
 		p.checked += n
 		if !ok || h.Fin && p.checked < len(p.assembled) {
@@ -156,6 +168,32 @@ func (p *parser) fragment(h ws.Header, payload []byte) (got int, whole []byte, e
 	whole = p.assembled
 	p.assembled, p.fragments, p.checked, p.text = nil, 0, 0, false
 	return got, whole, nil
+}
+
+// look checks what has come of a text frame that is not complete, so that no peer
+// has to send 16 MiB to hear that the first byte was wrong. b is its payload, which
+// stays masked.
+func (p *parser) look(h ws.Header, b []byte) *ProtocolError {
+	if h.OpCode != ws.OpText && !(h.OpCode == ws.OpContinuation && p.text) {
+		return nil
+	}
+	cut := p.assembled[p.checked:] // a rune that began in the fragment before
+	for p.ahead < len(cut)+len(b) {
+		var buf [lookSize]byte
+		k := copy(buf[:], cut[min(p.ahead, len(cut)):])
+		from := max(p.ahead-len(cut), 0)
+		n := k + copy(buf[k:], b[from:])
+		ws.Cipher(buf[k:n], h.Mask, from)
+		whole, ok := runes(buf[:n])
+		p.ahead += whole
+		if !ok {
+			return errText
+		}
+		if n < len(buf) {
+			break // what follows the whole runes has not come
+		}
+	}
+	return nil
 }
 
 // runes returns how many bytes of b are whole UTF-8 runes, and whether what
@@ -182,14 +220,21 @@ func closeData(payload []byte) (code uint16, reason string, err *ProtocolError) 
 	}
 	code = binary.BigEndian.Uint16(payload)
 	reason = string(payload[2:])
-	switch err := ws.CheckCloseFrameData(ws.StatusCode(code), reason); {
-	case err == ws.ErrProtocolInvalidUTF8:
+	switch {
+	case !validCode(code):
+		return 0, "", errCloseCode
+	case !utf8.ValidString(reason):
 		return 0, "", errCloseReason
-	case err != nil:
-		return 0, "", &ProtocolError{CodeProtocol, err.Error()}
-	case code >= 5000:
-		// The RFC names no meaning above 4999, and CheckCloseFrameData no error.
-		return 0, "", &ProtocolError{CodeProtocol, ws.ErrProtocolStatusCodeUnknown.Error()}
 	}
 	return code, reason, nil
+}
+
+// validCode reports whether a Close frame may carry code (RFC 6455 7.4 and the
+// registry that it began: 1012 to 1014 were added).
+func validCode(code uint16) bool {
+	switch {
+	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014:
+		return true
+	}
+	return code >= 3000 && code <= 4999
 }

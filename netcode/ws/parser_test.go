@@ -102,7 +102,8 @@ var parserCases = []struct {
 	{"1 binary of 65535", join(frame{fin | bin, strings.Repeat("b", 65535), false}), []string{"binary " + strings.Repeat("b", 65535)}},
 	{"1 binary of 65536", join(frame{fin | bin, strings.Repeat("b", 65536), false}), []string{"binary " + strings.Repeat("b", 65536)}},
 	{"1 above the limit", join(frame{fin | bin, strings.Repeat("b", 65537), false}), []string{"error 1009"}},
-	{"1 length not minimal", append([]byte{fin | bin, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}, 'x'), []string{"binary x"}},
+	{"1 length not minimal", append([]byte{fin | bin, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}, 'x'), []string{"error 1002"}},
+	{"1 length not minimal in 16 bits", append([]byte{fin | bin, 0x80 | 126, 0, 125}, make([]byte, 129)...), []string{"error 1002"}},
 
 	{"2 ping empty", join(frame{fin | ping, "", false}), []string{"ping "}},
 	{"2 ping of 125", join(frame{fin | ping, strings.Repeat("p", 125), false}), []string{"ping " + strings.Repeat("p", 125)}},
@@ -137,6 +138,11 @@ var parserCases = []struct {
 	{"6 above 10ffff", join(frame{text, "\xf4\x90", false}, frame{fin | cont, "\x80\x80", false}), []string{"error 1007"}},
 	{"6 fails at the fragment", join(frame{text, "ok\xce\xba\xff", false}), []string{"error 1007"}},
 	{"6 ends inside a rune", join(frame{text, "a\xf0\x9f", false}, frame{fin | cont, "\x98", false}), []string{"error 1007"}},
+	{"6 fails inside a frame", join(frame{fin | text, "ok\xff" + strings.Repeat("x", 5000), false})[:11], []string{"error 1007"}},
+	{"6 fails inside a fragment", join(frame{text, "ok\xf4", false}, frame{cont, "\x90\x80\x80 and so on", false})[:16], []string{"error 1007"}},
+	{"6 long, runes cut by the steps", join(frame{fin | text, strings.Repeat("a€", 3000), false}), []string{"text " + strings.Repeat("a€", 3000)}},
+	{"6 long, in fragments", join(frame{text, "\xe2\x82", false}, frame{fin | cont, "\xac" + strings.Repeat("€", 3000), false}), []string{"text " + strings.Repeat("€", 3001)}},
+	{"6 long, wrong at its end", join(frame{fin | text, strings.Repeat("€", 2000) + "\xc0 ", false}), []string{"error 1007"}},
 	{"6 any binary", join(frame{fin | bin, "\xff\xfe\xc0", false}), []string{"binary \xff\xfe\xc0"}},
 
 	{"9 sum above the limit", join(frame{bin, strings.Repeat("a", 40000), false}, frame{fin | cont, strings.Repeat("b", 30000), false}), []string{"error 1009"}},
@@ -203,6 +209,54 @@ func TestParserRefusesEarly(t *testing.T) {
 	}
 }
 
+// What has come of a text frame is refused as soon as it cannot become UTF-8 any
+// more, and only then.
+func TestParserLooksAhead(t *testing.T) {
+	long := strings.Repeat("x€", 1000)
+	for _, c := range []struct {
+		name string
+		sent []frame
+		cut  int // bytes that have not come
+		want []string
+	}{
+		{"a rune may follow", []frame{{fin | text, "ok\xf4\x8f\xbf\xbf", false}}, 1, nil},
+		{"no rune can follow", []frame{{fin | text, "ok\xf4\x90\xbf\xbf", false}}, 2, []string{"error 1007"}},
+		{"a rune may follow, far in", []frame{{fin | text, long + "€", false}}, 1, nil},
+		{"no rune can follow, far in", []frame{{fin | text, long + "\xe2x" + long, false}}, len(long), []string{"error 1007"}},
+		{"a rune over two fragments", []frame{{text, "ok\xf4", false}, {fin | cont, "\x8f\xbf\xbf", false}}, 1, nil},
+		{"no rune over two fragments", []frame{{text, "ok\xf4", false}, {fin | cont, "\x90\xbf\xbf", false}}, 2, []string{"error 1007"}},
+		{"binary", []frame{{fin | bin, "\xff\xff\xff", false}}, 1, nil},
+		{"binary in fragments", []frame{{bin, "\xff", false}, {fin | cont, "\xff\xff", false}}, 1, nil},
+		{"a ping inside text", []frame{{text, "ok\xf4", false}, {fin | ping, "\xff\xff", false}}, 1, nil},
+	} {
+		in := join(c.sent...)
+		var single [][]byte
+		for i := range in[:len(in)-c.cut] {
+			single = append(single, in[i:i+1])
+		}
+		for _, chunks := range [][][]byte{single, {bytes.Clone(in[:len(in)-c.cut])}} {
+			if got, _ := transcript(testParser(), chunks...); fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+			}
+		}
+	}
+}
+
+// A text that comes in many pieces is looked at once.
+func BenchmarkParserLook(b *testing.B) {
+	const size = 1 << 20
+	in := join(frame{fin | text, strings.Repeat("x€y", size/5), false})
+	b.SetBytes(int64(len(in)))
+	for b.Loop() {
+		p := parser{maxMessage: 2 * size, maxFragments: 1}
+		for n := 4 << 10; n < len(in); n += 4 << 10 {
+			if _, _, _, err := p.next(in[:n]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
 // Bytes of a frame that is not complete stay as they came.
 func TestParserLeavesIncompleteFrames(t *testing.T) {
 	in := join(frame{fin | bin, "hello", false})
@@ -220,7 +274,7 @@ func TestParserLeavesIncompleteFrames(t *testing.T) {
 func TestParserReleasesAssembled(t *testing.T) {
 	p := testParser()
 	transcript(p, join(frame{text, "a", false}, frame{fin | cont, "b", false}))
-	if p.assembled != nil || p.open() || p.checked != 0 {
+	if p.assembled != nil || p.open() || p.checked != 0 || p.ahead != 0 {
 		t.Fatalf("parser keeps %+v after the message", p)
 	}
 }
@@ -257,11 +311,12 @@ func TestCloseData(t *testing.T) {
 		{body(1000, ""), 1000, 0}, {body(1000, "bye"), 1000, 0}, {body(1000, strings.Repeat("x", 123)), 1000, 0},
 		{body(1001, ""), 1001, 0}, {body(1002, ""), 1002, 0}, {body(1003, ""), 1003, 0}, {body(1007, ""), 1007, 0},
 		{body(1008, ""), 1008, 0}, {body(1009, ""), 1009, 0}, {body(1010, ""), 1010, 0}, {body(1011, ""), 1011, 0},
+		{body(1012, ""), 1012, 0}, {body(1013, ""), 1013, 0}, {body(1014, ""), 1014, 0},
 		{body(3000, ""), 3000, 0}, {body(3999, ""), 3999, 0}, {body(4000, ""), 4000, 0}, {body(4999, ""), 4999, 0},
 		{body(0, ""), 0, 1002}, {body(999, ""), 0, 1002}, {body(1004, ""), 0, 1002}, {body(1005, ""), 0, 1002},
 		{body(1006, ""), 0, 1002}, {body(1015, ""), 0, 1002}, {body(1016, ""), 0, 1002}, {body(1100, ""), 0, 1002},
 		{body(2000, ""), 0, 1002}, {body(2999, ""), 0, 1002}, {body(5000, ""), 0, 1002}, {body(65535, ""), 0, 1002},
-		{body(1000, "a\xff"), 0, 1007},
+		{body(1000, "a\xff"), 0, 1007}, {body(1000, "a\xed\xa0\x80"), 0, 1007}, {body(1000, "\xf0\x9f"), 0, 1007},
 	} {
 		code, _, err := closeData([]byte(c.payload))
 		switch {
@@ -277,6 +332,9 @@ func TestAppendClose(t *testing.T) {
 	got := appendClose(nil, 1000, strings.Repeat("é", 62)) // 124 bytes
 	if len(got) != 2+2+122 || got[1] != 124 {
 		t.Fatalf("close frame is %d bytes, payload %d; a rune must not be cut", len(got), got[1])
+	}
+	if got := appendClose(nil, 1000, "a\xffb"); string(got[4:]) != "ab" {
+		t.Fatalf("the reason is %q; only UTF-8 may be sent", got[4:])
 	}
 	if got := appendClose(nil, CodeNoStatus, "ignored"); !bytes.Equal(got, []byte{0x88, 0}) {
 		t.Fatalf("empty close is % x", got)

@@ -174,6 +174,12 @@ func (c *Conn) handle(got int, payload []byte, t *batch, now time.Duration) {
 			return
 		}
 		t.pong, t.pongDue = payload, true
+	case gotPong:
+		// A pong may come unasked for (RFC 6455 5.5.3), but not without end.
+		if !c.asked && !c.takePing(now) {
+			c.fail(errPongFlood)
+		}
+		c.asked = false
 	case gotClose:
 		c.flushPong(t)
 		c.peerClosed(payload)
@@ -188,7 +194,7 @@ func (c *Conn) flushPong(t *batch) {
 	t.pongDue = false
 }
 
-// takePing spends one of the pings that the peer may send.
+// takePing spends one of the pings, or pongs unasked for, that the peer may send.
 func (c *Conn) takePing(now time.Duration) bool {
 	cfg := &c.server.cfg
 	if more := (now - c.refilled) / cfg.PingRefill; more > 0 {

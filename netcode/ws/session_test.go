@@ -117,7 +117,7 @@ func TestSessionCloseCodes(t *testing.T) {
 		{"\x03\xe8a\xff", "close 1007 close reason is not UTF-8", "ws: close reason is not UTF-8 (1007)"},
 		{"\x03\xe8" + strings.Repeat("x", 124), "close 1002 control frame payload limit exceeded", "ws: control frame payload limit exceeded (1002)"},
 	}
-	for _, code := range []uint16{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999} {
+	for _, code := range []uint16{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
 		p := string(binary.BigEndian.AppendUint16(nil, code)) + "why"
 		cases = append(cases, closing{p, fmt.Sprintf("close %d", code), fmt.Sprintf("ws: closed by peer: why (%d)", code)})
 	}
@@ -159,6 +159,23 @@ func TestSessionServerCloses(t *testing.T) {
 		s := r.server.Stats()
 		if s.Messages != 1 || s.Upgraded != 1 || s.Closed != 1 {
 			t.Fatalf("stats %+v", s)
+		}
+	})
+}
+
+// A code that no Close frame may carry does not get into one.
+func TestSessionClosesWithValidCodes(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine carrier) {
+		r := newRig(t, engine, Config{})
+		for code, want := range map[uint16]string{
+			0: "close 1011 why", 999: "close 1011 why", 1004: "close 1011 why", CodeNoStatus: "close",
+			1006: "close 1011 why", 1015: "close 1011 why", 2000: "close 1011 why", 5000: "close 1011 why", 4999: "close 4999 why",
+		} {
+			c := r.dial()
+			conn := <-r.conns
+			r.onLoop(func() { conn.Close(code, "why") })
+			c.want(want)
+			c.nc.Close()
 		}
 	})
 }

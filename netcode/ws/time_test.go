@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -223,6 +224,28 @@ func TestPingFlood(t *testing.T) {
 		c.wantClose(1008)
 		c.nc.Close()
 		r.wantEnd("ws: too many pings (1008)")
+	})
+}
+
+// Pongs that answer nothing are allowed, and bounded like pings; answers are free.
+func TestPongFlood(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine carrier) {
+		r := newRig(t, engine, Config{PingBurst: 5, PingRefill: never, PingEvery: never, PongWait: 100 * never})
+		c := r.dial()
+		conn := <-r.conns
+		pongs := func(n int) []byte { return bytes.Repeat(join(frame{fin | pong, "x", false}), n) }
+		c.send(append(pongs(5), join(frame{fin | bin, "still here", false})...))
+		c.want("binary still here")
+		for i := range 3 {
+			r.onLoop(func() { conn.watch(conn.heard + time.Duration(i+1)*2*never) })
+			c.want("ping ")
+			c.send(append(pongs(1), join(frame{fin | bin, "still here", false})...))
+			c.want("binary still here")
+		}
+		c.send(pongs(1))
+		c.wantClose(1008)
+		c.nc.Close()
+		r.wantEnd("ws: too many pongs that nobody asked for (1008)")
 	})
 }
 

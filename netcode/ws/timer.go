@@ -61,7 +61,7 @@ func (c *Conn) watch(now time.Duration) {
 		c.end(ErrDead)
 		return
 	case now >= max(c.heard, c.pinged)+cfg.PingEvery:
-		c.pinged = now
+		c.pinged, c.asked = now, true
 		c.stats.pingsSent.Add(1)
 		c.sendControl(ws.OpPing, nil)
 	}

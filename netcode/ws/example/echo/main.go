@@ -16,15 +16,26 @@ import (
 	"github.com/roomd/roomd/netcode/ws"
 )
 
+// options are the flags.
+type options struct {
+	listen       string
+	engine       string
+	maxMessage   int           // bytes
+	maxFragments int           // frames of a message; 0: pieces of 64 bytes
+	maxTail      int           // bytes; 0: a few messages
+	frameTimeout time.Duration // from the first byte of a message to its last
+	everyPong    bool
+	verbose      bool
+}
+
+// Defaults: messages of a suite are large, and may come in slow pieces.
 const (
-	// maxMessage is the largest message that comes back, in bytes.
-	maxMessage = 16 << 20
-	// maxTail holds a few of them for a client that sends before it reads, in bytes.
-	maxTail = 4 * maxMessage
-	// maxFragments lets a suite cut such a message into pieces of 64 bytes.
-	maxFragments = maxMessage / 64
-	// frameTimeout is generous: a suite may send a message in slow pieces.
-	frameTimeout = time.Minute
+	defaultMessage      = 16 << 20
+	defaultFrameTimeout = time.Minute
+	// smallestPiece is what such a message may be cut into, in bytes.
+	smallestPiece = 64
+	// tailMessages is how many answers wait for a client that sends before it reads.
+	tailMessages = 4
 )
 
 // echo is the handler of one connection.
@@ -49,23 +60,29 @@ func (e *echo) Timer(*ws.Conn, time.Duration) {}
 func (e *echo) Closed(*ws.Conn, error) {}
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:9001", "address to listen on")
-	engine := flag.String("engine", "auto", "auto or std")
-	verbose := flag.Bool("v", false, "log refused upgrades and protocol errors")
+	var o options
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:9001", "address to listen on")
+	flag.StringVar(&o.engine, "engine", "auto", "auto, epoll or std (a goroutine for each connection)")
+	flag.IntVar(&o.maxMessage, "max-message", defaultMessage, "largest message, in bytes")
+	flag.IntVar(&o.maxFragments, "max-fragments", 0, "most frames of one message; 0 allows pieces of 64 bytes")
+	flag.IntVar(&o.maxTail, "max-tail", 0, "most unsent bytes of a connection; 0 is four of the largest messages")
+	flag.DurationVar(&o.frameTimeout, "frame-timeout", defaultFrameTimeout, "most time from the first byte of a message to its last")
+	flag.BoolVar(&o.everyPong, "every-pong", true, "answer each ping, not only the last of those read together")
+	flag.BoolVar(&o.verbose, "v", false, "log refused upgrades and protocol errors")
 	flag.Parse()
-	if err := run(*listen, *engine, *verbose); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "echo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen, engine string, verbose bool) error {
+func run(o options) error {
 	level := slog.LevelInfo
-	if verbose {
+	if o.verbose {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	l, addr, err := start(listen, engine, log)
+	l, addr, err := start(o, log)
 	if err != nil {
 		return err
 	}
@@ -74,29 +91,35 @@ func run(listen, engine string, verbose bool) error {
 }
 
 // start makes the loop with the server on it; Run makes it serve.
-func start(listen, engine string, log *slog.Logger) (*loop.Loop, net.Addr, error) {
-	engines := map[string]loop.Engine{"auto": loop.EngineAuto, "std": loop.EngineStd}
-	kind, ok := engines[engine]
+func start(o options, log *slog.Logger) (*loop.Loop, net.Addr, error) {
+	engines := map[string]loop.Engine{"auto": loop.EngineAuto, "epoll": loop.EngineEpoll, "std": loop.EngineStd}
+	kind, ok := engines[o.engine]
 	if !ok {
-		return nil, nil, fmt.Errorf("--engine %q is neither auto nor std", engine)
+		return nil, nil, fmt.Errorf("--engine %q is neither auto, epoll nor std", o.engine)
 	}
-	l, err := loop.New(loop.Config{Engine: kind, MaxTail: maxTail, Log: log})
+	if o.maxFragments == 0 {
+		o.maxFragments = max(o.maxMessage/smallestPiece, ws.DefaultMaxFragments)
+	}
+	if o.maxTail == 0 {
+		o.maxTail = tailMessages * o.maxMessage
+	}
+	l, err := loop.New(loop.Config{Engine: kind, MaxTail: o.maxTail, Log: log})
 	if err != nil {
 		return nil, nil, err
 	}
 	server, err := ws.NewServer(ws.Config{
 		Path:         "/",
 		Origins:      []string{"*"},
-		MaxMessage:   maxMessage,
-		MaxFragments: maxFragments,
-		FrameTimeout: frameTimeout,
-		EveryPong:    true,
+		MaxMessage:   o.maxMessage,
+		MaxFragments: o.maxFragments,
+		FrameTimeout: o.frameTimeout,
+		EveryPong:    o.everyPong,
 		Open:         func(*ws.Conn, *ws.Request) (ws.Handler, error) { return new(echo), nil },
 		Log:          log,
 	})
 	if err == nil {
 		var addr net.Addr
-		if addr, err = server.Serve(l, listen); err == nil {
+		if addr, err = server.Serve(l, o.listen); err == nil {
 			return l, addr, nil
 		}
 	}

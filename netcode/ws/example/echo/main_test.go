@@ -16,7 +16,7 @@ import (
 func TestEcho(t *testing.T) {
 	for _, engine := range []string{"auto", "std"} {
 		t.Run(engine, func(t *testing.T) {
-			l, addr, err := start("127.0.0.1:0", engine, slog.New(slog.DiscardHandler))
+			l, addr, err := start(defaults(engine), slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -34,7 +34,7 @@ func TestEcho(t *testing.T) {
 			}
 			defer nc.Close()
 			nc.SetDeadline(time.Now().Add(time.Minute))
-			big := bytes.Repeat([]byte("0123456789abcdef"), maxMessage/16)
+			big := bytes.Repeat([]byte("0123456789abcdef"), defaultMessage/16)
 			go func() {
 				send := func(op gobwas.OpCode, fin bool, b []byte) {
 					if err := gobwas.WriteFrame(nc, gobwas.MaskFrame(gobwas.NewFrame(op, fin, b))); err != nil {
@@ -63,8 +63,12 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+func defaults(engine string) options {
+	return options{listen: "127.0.0.1:0", engine: engine, maxMessage: defaultMessage, frameTimeout: defaultFrameTimeout, everyPong: true}
+}
+
 func TestEchoRefusesEngine(t *testing.T) {
-	if _, _, err := start("127.0.0.1:0", "magic", slog.New(slog.DiscardHandler)); err == nil {
+	if _, _, err := start(defaults("magic"), slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("an unknown engine was accepted")
 	}
 }
