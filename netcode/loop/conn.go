@@ -22,6 +22,7 @@ type Conn struct {
 	armed      uint16 // what epoll watches
 	maxPending int32
 	remote     netip.AddrPort
+	keeper     Keeper // nil: nobody
 }
 
 // flags are the state of a connection.
@@ -116,6 +117,17 @@ func (c *Conn) Loop() *Loop { return c.loop }
 
 // RemoteAddr is the peer's address; the zero AddrPort when it has none.
 func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
+
+// SetRemoteAddr replaces the peer's address by the one that a proxy tells.
+func (c *Conn) SetRemoteAddr(a netip.AddrPort) { c.remote = a }
+
+// SetKeeper has k told when the connection has ended, whatever handler and loop
+// it has by then. Keeper is the one set last. One that is detached has not ended:
+// whoever detached it tells the keeper.
+func (c *Conn) SetKeeper(k Keeper) { c.keeper = k }
+
+// Keeper is what SetKeeper was given.
+func (c *Conn) Keeper() Keeper { return c.keeper }
 
 // SetHandler hands the connection to h. Called inside Read, bytes that Read
 // leaves go to h at once; otherwise pending bytes go to it at the end of the

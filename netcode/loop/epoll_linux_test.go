@@ -92,22 +92,32 @@ func TestSocketOptions(t *testing.T) {
 }
 
 // descriptorTest names the environment variable that makes this test binary
-// the subprocess of TestDescriptorsRunOut.
+// the subprocess of a test.
 const descriptorTest = "LOOP_TEST_DESCRIPTORS"
 
-// Without descriptors a listener refuses, rests and recovers, and the loop
-// serves those that it has. The limit is a process's, so the test is one.
-func TestDescriptorsRunOut(t *testing.T) {
+// fewDescriptors runs a test again in a process of its own, where it reports true:
+// there are few descriptors.
+func fewDescriptors(t *testing.T) bool {
+	t.Helper()
 	if os.Getenv(descriptorTest) == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestDescriptorsRunOut$", "-test.v")
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), descriptorTest+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		return
+		return false
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 100, Max: 100}); err != nil {
 		t.Fatal(err)
+	}
+	return true
+}
+
+// Without descriptors a listener refuses, rests and recovers, and the loop
+// serves those that it has. The limit is a process's, so the test is one.
+func TestDescriptorsRunOut(t *testing.T) {
+	if !fewDescriptors(t) {
+		return
 	}
 	l := start(t, Config{Engine: EngineEpoll})
 	addr := listen(t, l, func(*Conn) Handler { return &funcs{read: echo} })
@@ -159,6 +169,35 @@ func TestDescriptorsRunOut(t *testing.T) {
 		served = err == nil
 		last.Close()
 	}
+}
+
+// On the std engine connections wait in the kernel until there are descriptors
+// again. A listener that did not rest would ask for them all the time.
+func TestDescriptorsRunOutOnStd(t *testing.T) {
+	if !fewDescriptors(t) {
+		return
+	}
+	l := start(t, Config{Engine: EngineStd})
+	addr := listen(t, l, func(*Conn) Handler { return &funcs{read: echo} })
+	first := dial(t, addr)
+	write(t, first, "a")
+	wantRead(t, first, "a")
+	clients := exhaust(t, l, addr)
+	begin := Now()
+	until(t, l, "the listener rests", func() bool { return l.Stats().Pauses >= 2 })
+	write(t, first, "served")
+	wantRead(t, first, "served")
+	call(t, l, func() {
+		if n, most := l.Stats().Pauses, uint64((Now()-begin)/acceptPause)+2; n > most {
+			t.Errorf("%d pauses: at most %d fit", n, most)
+		}
+	})
+	for _, nc := range clients {
+		nc.Close()
+	}
+	last := dial(t, addr)
+	write(t, last, "last")
+	wantRead(t, last, "last")
 }
 
 // exhaust dials until no descriptor is left in the process. The loop is held

@@ -21,6 +21,10 @@ type Handler interface {
 	Closed(c *Conn, err error)
 }
 
+// Keeper keeps count of connections. Gone is called once, on the goroutine of the
+// loop that had the connection last.
+type Keeper interface{ Gone() }
+
 // Buffer is bytes shared by many connections (a frame of a broadcast). Bytes
 // must not change while anyone holds a reference. Retain and Release are called
 // on goroutines of loops; a Buffer offered on several loops needs atomic counts.

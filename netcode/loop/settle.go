@@ -48,6 +48,10 @@ func (l *Loop) finish(c *Conn) {
 		c.handler.Closed(c, err)
 	}
 	c.handler = nil
+	if c.flags&isDetached == 0 && c.keeper != nil {
+		c.keeper.Gone()
+	}
+	c.keeper = nil
 }
 
 // depart sends a moving connection on its way.

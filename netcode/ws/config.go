@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/loop"
 )
 
@@ -52,6 +53,16 @@ type Config struct {
 	// EveryPong answers each ping. By default only the last ping of those read
 	// together is answered, as RFC 6455 5.5.3 allows; conformance suites want all.
 	EveryPong bool
+	// Gate bounds connections and handshakes, and knows whose X-Forwarded-For
+	// counts. A connection that it does not take is answered with 429 or 503 and
+	// Retry-After. nil is one that takes all.
+	Gate *gate.Gate
+	// ProxyProtocol expects a PROXY header, of version 1 or 2, at the front of each
+	// connection of a proxy that Gate trusts.
+	ProxyProtocol bool
+	// Probe reports paths that are served although there are too many connections
+	// already: those by which operators look at the server. nil is none.
+	Probe func(path string) bool
 	// Open is called on the loop for a valid upgrade, before the 101 response:
 	// sending is not possible yet (ErrNotOpen). An error refuses the upgrade: a
 	// *RejectError with its status, any other as 500 without its text. The
@@ -82,6 +93,9 @@ func (c *Config) validate() error {
 	or(&c.CloseTimeout, DefaultCloseTimeout)
 	or(&c.PingBurst, DefaultPingBurst)
 	or(&c.PingRefill, DefaultPingRefill)
+	if c.Gate == nil {
+		c.Gate = gate.New(gate.Config{})
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

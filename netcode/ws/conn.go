@@ -6,6 +6,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/loop"
 )
 
@@ -59,7 +60,7 @@ type Conn struct {
 	wanted   time.Duration // the handler's timer; 0: none
 }
 
-// newConn makes the connection of lc, on its loop.
+// newConn makes the connection of lc, which has its place at the gate, on its loop.
 func newConn(s *Server, lc *loop.Conn) *Conn {
 	c := &Conn{
 		lc:     lc,
@@ -69,6 +70,9 @@ func newConn(s *Server, lc *loop.Conn) *Conn {
 	}
 	c.heard = loop.Now()
 	c.limit = c.heard + s.cfg.HeadTimeout
+	if c.stay().Refused() != gate.Welcome {
+		c.limit = c.heard + min(turnedTimeout, s.cfg.HeadTimeout)
+	}
 	c.stats.accepted.Add(1)
 	lc.SetMaxPending(max(s.cfg.HeadLimit, s.cfg.MaxMessage+maxHeadSize) + behindMove)
 	c.arm()
@@ -168,7 +172,7 @@ func (c *Conn) Quiet(on bool) {
 // Subprotocol is the one agreed on: Config.Subprotocol or "".
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
-// RemoteAddr is the peer's address as the socket tells it.
+// RemoteAddr is the peer's address as the socket, or a PROXY header, tells it.
 func (c *Conn) RemoteAddr() netip.AddrPort { return c.lc.RemoteAddr() }
 
 // Loop is the loop that owns the connection.

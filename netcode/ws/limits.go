@@ -38,6 +38,8 @@ const (
 	maxMessageCeiling = 1 << 30
 	// minHeadLimit is the lowest HeadLimit: a browser's upgrade takes about 500 bytes.
 	minHeadLimit = 256
+	// turnedTimeout is HeadTimeout for connections that are one too many.
+	turnedTimeout = time.Second
 	// maxHeaders bounds the header fields of one request head.
 	maxHeaders = 128
 	// maxHeadSize is the longest frame head a client can send (RFC 6455 5.2):

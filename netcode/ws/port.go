@@ -56,14 +56,19 @@ func (c *Conn) readHead(b []byte, now time.Duration) int {
 		return len(b)
 	}
 	h, ok := splitHead(b[:size])
-	if ok && cfg.Route != nil && c.route(&h) {
+	wanted := ok && string(h.path) == cfg.Path && h.wantsUpgrade()
+	req := Request{head: h, remote: c.lc.RemoteAddr()}
+	if e := c.admit(&req, wanted, now); e != nil {
+		c.refuse(e)
+		return len(b)
+	}
+	if ok && cfg.Route != nil && c.route(&req) {
 		return size
 	}
-	if !ok || string(h.path) != cfg.Path || !h.wantsUpgrade() {
+	if !wanted {
 		c.handOver()
 		return len(b)
 	}
-	req := Request{head: h, remote: c.lc.RemoteAddr()}
 	var handler Handler
 	response, refused := upgrade(cfg, b[:size], &req, func() (err error) {
 		if handler, err = cfg.Open(c, &req); err == nil && handler == nil {
@@ -85,7 +90,8 @@ func (c *Conn) readHead(b []byte, now time.Duration) int {
 }
 
 // route offers a plain GET to Config.Route and reports whether it was taken.
-func (c *Conn) route(h *head) bool {
+func (c *Conn) route(req *Request) bool {
+	h := &req.head
 	if string(h.method) != http.MethodGet || h.wantsUpgrade() || !h.checkFields() {
 		return false
 	}
@@ -94,7 +100,7 @@ func (c *Conn) route(h *head) bool {
 			return false
 		}
 	}
-	if !c.server.cfg.Route(c.lc, &Request{head: *h, remote: c.lc.RemoteAddr()}) {
+	if !c.stay().Try(req.client) || !c.server.cfg.Route(c.lc, req) {
 		return false
 	}
 	c.phase = phaseDone
@@ -234,6 +240,8 @@ func (c *Conn) handOver() {
 		c.refuse(reject(RejectNotFound, http.StatusNotFound, "not found"))
 		return
 	}
+	remote, stay := c.lc.RemoteAddr(), c.stay()
+	stay.Try(remote.Addr()) // what a proxy sends by it next may come from anybody
 	nc, read, err := c.lc.Detach()
 	if err != nil {
 		c.end(err)
@@ -241,5 +249,5 @@ func (c *Conn) handOver() {
 	}
 	c.phase = phaseDone
 	c.stats.http.Add(1)
-	take(&readConn{Conn: nc, read: read})
+	take(&readConn{Conn: nc, read: read, remote: remote, keeper: stay})
 }

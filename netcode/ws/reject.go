@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -22,12 +23,13 @@ const (
 	RejectHeadSize                  // head above Config.HeadLimit: 431
 	RejectHeadTimeout               // head not complete in time: 408
 	RejectNotFound                  // no upgrade, and no Config.HTTP: 404
+	RejectGate                      // Config.Gate refused: 429, 503
 	rejects
 )
 
 // String names the reason as a metric label.
 func (r Reject) String() string {
-	names := [rejects]string{"open", "malformed", "method", "version", "origin", "head_size", "head_timeout", "not_found"}
+	names := [rejects]string{"open", "malformed", "method", "version", "origin", "head_size", "head_timeout", "not_found", "limit"}
 	if r < rejects {
 		return names[r]
 	}
@@ -46,9 +48,10 @@ func Rejects() []Reject {
 // RejectError refuses an upgrade with an HTTP status and a text for the client.
 // Open may return one.
 type RejectError struct {
-	Status int    // 4xx or 5xx
-	Text   string // body of the response, shown to the client
-	why    Reject // what it is counted as; zero is RejectOpen
+	Status     int           // 4xx or 5xx
+	Text       string        // body of the response, shown to the client
+	RetryAfter time.Duration // told the client, in whole seconds; 0 is nothing
+	why        Reject        // what it is counted as; zero is RejectOpen
 }
 
 // Error implements error.
@@ -98,6 +101,10 @@ func appendRejection(dst []byte, e *RejectError) []byte {
 		dst = append(dst, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"...)
 	case http.StatusMethodNotAllowed:
 		dst = append(dst, "Allow: GET\r\n"...)
+	}
+	if e.RetryAfter > 0 {
+		seconds := int64((e.RetryAfter + time.Second - 1) / time.Second)
+		dst = append(strconv.AppendInt(append(dst, "Retry-After: "...), seconds, 10), "\r\n"...)
 	}
 	dst = append(dst, "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(e.Text))+1, 10)

@@ -12,6 +12,7 @@ type Request struct {
 	head        head
 	subprotocol string
 	remote      netip.AddrPort
+	client      netip.Addr
 }
 
 // Path is the request path as sent, without the query.
@@ -33,7 +34,7 @@ func (r *Request) Authorization() string { return r.Header("Authorization") }
 func (r *Request) Cookie() string { return r.Header("Cookie") }
 
 // ForwardedFor is X-Forwarded-For, several headers joined by ", ". Any client
-// can send it: believe it only from a proxy that is known by RemoteAddr.
+// can send it: ClientAddr tells what is to be believed of it.
 func (r *Request) ForwardedFor() string {
 	const name = "X-Forwarded-For"
 	var all []string
@@ -54,5 +55,14 @@ func (r *Request) Header(name string) string {
 // Subprotocol is the one selected: Config.Subprotocol or "".
 func (r *Request) Subprotocol() string { return r.subprotocol }
 
-// RemoteAddr is the peer's address as the socket tells it.
+// RemoteAddr is the peer's address as the socket, or a PROXY header, tells it.
 func (r *Request) RemoteAddr() netip.AddrPort { return r.remote }
+
+// ClientAddr is the address that the request comes from: the peer's, or what
+// proxies that Config.Gate trusts say, without a port.
+func (r *Request) ClientAddr() netip.AddrPort {
+	if r.client == r.remote.Addr().Unmap() {
+		return r.remote
+	}
+	return netip.AddrPortFrom(r.client, 0)
+}

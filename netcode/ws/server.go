@@ -29,11 +29,23 @@ func (s *Server) Serve(l *loop.Loop, addr string) (net.Addr, error) {
 }
 
 // Accept makes the handler of a connection that a loop accepted; it fits
-// loop.Loop.Listen. It runs on the loop of lc.
+// loop.Loop.Listen. It runs on the loop of lc. nil is a connection to be closed.
 func (s *Server) Accept(lc *loop.Conn) loop.Handler {
-	c := newConn(s, lc)
-	return (*port)(c)
+	peer := lc.RemoteAddr().Addr()
+	stay := s.cfg.Gate.Enter(peer)
+	if stay == nil {
+		return nil
+	}
+	lc.SetKeeper(stay)
+	if s.cfg.ProxyProtocol && s.cfg.Gate.Trusted(peer) {
+		return newPreface(s, lc)
+	}
+	return s.Again(lc)
 }
+
+// Again makes the handler for the next request of a connection that Accept took
+// and Config.Route answered. It runs on the loop of lc.
+func (s *Server) Again(lc *loop.Conn) loop.Handler { return (*port)(newConn(s, lc)) }
 
 // Attach brings a connection of package net to l: TLS, or a net.Pipe. It owns nc
 // unless it fails. Any goroutine may call it.
@@ -60,7 +72,11 @@ type attached struct {
 func (a *attached) open(lc *loop.Conn) {
 	if !a.opened {
 		a.opened = true
-		lc.SetHandler(a.server.Accept(lc))
+		if h := a.server.Accept(lc); h != nil {
+			lc.SetHandler(h)
+		} else {
+			lc.Close(nil)
+		}
 	}
 }
 

@@ -44,10 +44,27 @@ type Config struct {
 	SpectateRate int
 	// MaxRooms bounds the rooms of this process, default 10,000.
 	MaxRooms int
+	// MaxConns bounds the connections in all, and MaxConnsPerAddr those of one IPv4
+	// address or one /64 of IPv6, sessions over HTTP among them; loopback addresses
+	// have as many as they want. The defaults are what the limit of open files
+	// leaves, and 512; negative is no bound.
+	MaxConns        int
+	MaxConnsPerAddr int
+	// MaxHandshakes bounds the new players a second, and MaxHandshakesPerAddr those
+	// of one address; four seconds' worth may come at once. The defaults are 2500
+	// and 128; negative is no bound.
+	MaxHandshakes        int
+	MaxHandshakesPerAddr int
+	// TrustProxy are proxies whose X-Forwarded-For tells where requests come from.
+	// With ProxyProtocol their connections begin with a PROXY header, version 1 or 2.
+	TrustProxy    []netip.Prefix
+	ProxyProtocol bool
 	// ShutdownTimeout bounds how long Run takes to end, default 5 s.
 	ShutdownTimeout time.Duration
 	// Params are given to every room that is made without its own.
 	Params game.Params
+
+	countLoopback bool // tests have no other addresses
 
 	// Cluster makes the server a node of a cluster; nil is a server of its own.
 	Cluster *ClusterConfig
@@ -68,7 +85,8 @@ type Config struct {
 }
 
 // AdmitRequest is what is known of somebody who wants to join. All of it comes
-// from the client but RemoteAddr.
+// from the client but RemoteAddr, which is the client's as far as Config.TrustProxy
+// tells it, then without a port.
 type AdmitRequest struct {
 	Kind       string
 	Room       string // as asked for; empty for any
@@ -114,6 +132,12 @@ func (c *Config) validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("server: --tls-cert and --tls-key, TLSCert and TLSKey, go together: one of them is missing")
 	}
+	if c.ProxyProtocol && c.TLSCert != "" {
+		return errors.New("server: PROXY headers come before TLS, which ends at this server: let the proxy end it, or leave out --proxy-protocol")
+	}
+	if c.ProxyProtocol && len(c.TrustProxy) == 0 {
+		return errors.New("server: --proxy-protocol needs --trust-proxy, the proxies that send PROXY headers")
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -157,6 +181,10 @@ func (c *Config) fillDefaults() {
 	setDefault(&c.Grace, 20*time.Second)
 	setDefault(&c.Empty, 30*time.Second)
 	setDefault(&c.MaxRooms, 10_000)
+	setDefault(&c.MaxConns, defaultConns(openFiles()))
+	setDefault(&c.MaxConnsPerAddr, 512)
+	setDefault(&c.MaxHandshakes, 2500)
+	setDefault(&c.MaxHandshakesPerAddr, 128)
 	setDefault(&c.SpectateRate, sse.DefaultRate)
 	setDefault(&c.ShutdownTimeout, 5*time.Second)
 }

@@ -27,6 +27,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{"a mesh that nobody finds", clustered(ClusterConfig{Data: "data", Join: []string{"127.0.0.1:2"}}), "needs --cluster-listen"},
 		{"a mesh and a NATS", clustered(ClusterConfig{Data: "data", Listen: "127.0.0.1:1", NATS: "nats://127.0.0.1"}), "use one of them"},
 		{"a mesh for everybody", clustered(ClusterConfig{Data: "data", Listen: ":1", Join: []string{"10.0.0.1:1"}}), "--cluster-secret-file"},
+		{"headers of no proxy", Config{Kinds: []*game.Kind{walkers}, ProxyProtocol: true}, "--trust-proxy"},
 		{"an open NATS", clustered(ClusterConfig{NATS: "nats://10.0.0.1:4222"}), "--insecure"},
 	} {
 		if _, err := New(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -54,6 +55,9 @@ func TestFlagsAreLaidOverTheConfig(t *testing.T) {
 		{"an unknown flag", Config{}, []string{"--frobnicate"}, 2, "--frobnicate"},
 		{"a secret that is not there", Config{}, []string{"--data", "d", "--cluster-secret-file", "/nowhere"}, 1, "--cluster-secret-file"},
 		{"a mesh without a folder", Config{}, []string{"--cluster-join", "a:1,b:2"}, 1, "meshing needs --data"},
+		{"fewer than no connections", Config{}, []string{"--max-conns=-1"}, 1, "--max-conns"},
+		{"a proxy without an address", Config{}, []string{"--trust-proxy", "10.0.0.1,proxy.example"}, 1, "--trust-proxy"},
+		{"headers of no proxy", Config{}, []string{"--proxy-protocol"}, 1, "--trust-proxy"},
 		{"an unknown engine", Config{}, []string{"--engine", "steam"}, 2, "steam"},
 	} {
 		var out, errs bytes.Buffer

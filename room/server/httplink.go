@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/sse"
 	"github.com/roomd/roomd/netcode/wire"
@@ -23,6 +24,7 @@ type httpLink struct {
 	id  string
 	at  atomic.Pointer[loop.Loop]
 
+	stay    *gate.Stay // that it counts for its address
 	ses     *session
 	task    *loop.Task
 	down    sse.Downlink
@@ -69,6 +71,7 @@ func (t *httpLinks) remove(k *httpLink) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.by, k.id)
+	k.stay.Gone()
 }
 
 // any reports whether there is a link for which f holds.
@@ -97,13 +100,16 @@ var (
 	errEnded     = errors.New("the session has ended")
 )
 
-// newHTTPLink begins a session with its hello, which it takes over.
-func (s *Server) newHTTPLink(hello []byte, addr netip.AddrPort) (*httpLink, error) {
+// newHTTPLink begins a session with its hello, which it takes over, as it does with
+// stay.
+func (s *Server) newHTTPLink(hello []byte, addr netip.AddrPort, stay *gate.Stay) (*httpLink, error) {
 	var name [16]byte
 	rand.Read(name[:]) // never fails, see crypto/rand
-	k := &httpLink{srv: s, id: base64.RawURLEncoding.EncodeToString(name[:])}
+	k := &httpLink{srv: s, id: base64.RawURLEncoding.EncodeToString(name[:]), stay: stay}
 	k.at.Store(s.loops[0])
 	if !s.links.add(k) {
+		stay.Gone()
+		s.count.sessions.Add(1)
 		return nil, errBusy
 	}
 	k.ses = newSession(s, k, addr)
@@ -175,7 +181,7 @@ func (k *httpLink) attach(after uint64) (reader uint64, err error) {
 // show that it is there, and say what it has.
 func (k *httpLink) asked(after uint64) error {
 	k.heard = loop.Now()
-	k.ses.allow(k.heard)
+	k.ses.allow(k.heard, 0)
 	err := k.down.Ack(after)
 	k.acked = k.acked || err == nil && after > 0
 	return err

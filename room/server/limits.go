@@ -19,6 +19,20 @@ const (
 	// WebSocket message; a player at the highest tick rate with pings sends a
 	// third of it.
 	maxMessagesPerSecond = 400
+	// maxBytesPerSecond bounds the messages of one connection, in bytes: the largest
+	// inputs at the highest tick rate fit.
+	maxBytesPerSecond = 512 << 10
+	// fewFiles is what a process needs of open files beside connections; a sixteenth
+	// of its limit is left too, for loops of isolated rooms and the like. mostConns is
+	// the highest default of Config.MaxConns.
+	fewFiles  = 64
+	mostConns = 1 << 20
+	// warnEvery is the time between two log records of clients turned away for the
+	// same reason.
+	warnEvery = time.Minute
+	// maxHead bounds the head of a request that net/http reads, in bytes: of the first
+	// of each connection the WebSocket layer bounds it.
+	maxHead = 8 << 10
 	// postQueue is the number of posts waiting for Config.Post.
 	postQueue = 1024
 	// maxMail bounds one Mail body, in bytes.

@@ -30,15 +30,20 @@ const patience = 20 * time.Second
 
 // onEngines runs a test on each engine that this system has, and over TLS.
 func onEngines(t *testing.T, test func(t *testing.T, cfg Config)) {
+	onBareEngines(t, test)
+	t.Run("tls", func(t *testing.T) {
+		pair := securetest.New(t, t.TempDir(), "server")
+		test(t, Config{Loops: 2, TLSCert: pair.Cert, TLSKey: pair.Key})
+	})
+}
+
+// onBareEngines is for tests that look at the bytes of sockets themselves.
+func onBareEngines(t *testing.T, test func(t *testing.T, cfg Config)) {
 	for _, e := range []loop.Engine{loop.EngineEpoll, loop.EngineStd} {
 		if e == loop.EngineStd || runtime.GOOS == "linux" {
 			t.Run(e.String(), func(t *testing.T) { test(t, Config{Engine: e, Loops: 2}) })
 		}
 	}
-	t.Run("tls", func(t *testing.T) {
-		pair := securetest.New(t, t.TempDir(), "server")
-		test(t, Config{Loops: 2, TLSCert: pair.Cert, TLSKey: pair.Key})
-	})
 }
 
 // live is a server that runs until its test ends.
@@ -211,23 +216,32 @@ type closing struct {
 // read takes in one frame; nil while the connection is open.
 func (s *seat) read() *closing {
 	s.t.Helper()
+	c, err := s.frame()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// frame is read for any goroutine.
+func (s *seat) frame() (*closing, error) {
 	h, err := gobwas.ReadHeader(s.br)
 	if err != nil {
-		s.t.Fatalf("read: %v", err)
+		return nil, fmt.Errorf("read: %w", err)
 	}
 	b := make([]byte, h.Length)
 	if _, err := io.ReadFull(s.br, b); err != nil {
-		s.t.Fatalf("read: %v", err)
+		return nil, fmt.Errorf("read: %w", err)
 	}
 	switch h.OpCode {
 	case gobwas.OpClose:
 		code, reason := gobwas.ParseCloseFrameData(b)
 		s.raw(gobwas.OpClose, b)
-		return &closing{uint16(code), reason, s.core.Bye()}
+		return &closing{uint16(code), reason, s.core.Bye()}, nil
 	case gobwas.OpBinary:
 		before, _ := s.core.Tick()
 		if err := s.core.Receive(b); err != nil && s.core.Bye() == nil {
-			s.t.Fatalf("receive: %v", err)
+			return nil, fmt.Errorf("receive: %w", err)
 		}
 		if now, ok := s.core.Tick(); ok && now != before {
 			s.ticks = append(s.ticks, now)
@@ -236,7 +250,7 @@ func (s *seat) read() *closing {
 			s.events = append(s.events, e.Name)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (s *seat) until(what string, ok func() bool) {

@@ -37,6 +37,8 @@ func Exec(cfg Config, args []string, stdout, stderr io.Writer) int {
 		"listen": cfg.Listen, "engine": cfg.Engine.String(), "loops": strconv.Itoa(cfg.Loops),
 		"grace": cfg.Grace.String(), "empty": cfg.Empty.String(), "rooms": strconv.Itoa(cfg.MaxRooms),
 		"spectate": strconv.Itoa(cfg.SpectateRate), "tls_cert": cfg.TLSCert, "tls_key": cfg.TLSKey,
+		"conns": strconv.Itoa(max(cfg.MaxConns, 0)), "addrconns": strconv.Itoa(max(cfg.MaxConnsPerAddr, 0)),
+		"handshakes": strconv.Itoa(max(cfg.MaxHandshakes, 0)), "addrhandshakes": strconv.Itoa(max(cfg.MaxHandshakesPerAddr, 0)),
 	},
 		kong.Description("Serve multiplayer game rooms to browsers and other clients."))
 	if err != nil {
@@ -76,6 +78,7 @@ type serveCmd struct {
 	MaxRooms int               `default:"${rooms}" help:"Rooms at a time."`
 	Spectate int               `name:"spectate-rate" default:"${spectate}" help:"Events a second of the streams for those who only watch."`
 	Params   map[string]string `name:"param" placeholder:"KEY=VALUE" help:"Parameter for every room."`
+	Limits   limitFlags        `embed:"" group:"Who may connect:"`
 	Cluster  clusterFlags      `embed:"" group:"A node of a cluster:"`
 	Log      string            `enum:"text,json" default:"text" help:"Log format: text or json."`
 	LogLevel slog.Level        `default:"INFO" help:"Least level logged: debug, info, warn or error."`
@@ -154,7 +157,10 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	if cfg.Log == nil {
 		cfg.Log = newLogger(c.Log, c.LogLevel, o.err)
 	}
-	var err error
+	err := c.Limits.lay(cfg)
+	if err != nil {
+		return err
+	}
 	if cfg.Cluster, err = c.Cluster.config(); err != nil {
 		return err
 	}

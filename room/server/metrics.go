@@ -90,8 +90,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	roomMetrics(m, &sum.rooms)
 	publicMetrics(m, &sum.public, sum.readers)
 	loopMetrics(m, &sum.loop)
+	c.refusals(m)
 	c.sockets(m)
-	c.gate(m)
+	c.tls(m)
 	c.links(m)
 	c.cluster(m)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/sse"
 	"github.com/roomd/roomd/netcode/ws"
@@ -94,7 +95,7 @@ func (v *visit) arrive(c *loop.Conn) {
 	switch {
 	case p == nil:
 	case v.poll:
-		next := v.srv.ws.Accept
+		next := v.srv.ws.Again
 		if !v.keep {
 			next = nil
 		}
@@ -140,6 +141,12 @@ func (s *Server) watch(serve func(http.ResponseWriter, *http.Request, *hosted, s
 			fail(w, http.StatusBadRequest, "bad_request", err.Error())
 			return
 		}
+		stay, why := s.hold(r)
+		if why != gate.Welcome {
+			turnAway(w, why)
+			return
+		}
+		defer stay.Gone()
 		serve(w, r, h, q)
 	})
 }

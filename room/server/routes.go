@@ -20,9 +20,9 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /v1/rooms", s.listRooms())
 	s.publicRoutes(mux)
 	s.sessionRoutes(mux)
-	mux.Handle("GET /healthz", s.healthz())
-	mux.Handle("GET /readyz", s.readyz())
-	mux.Handle("GET /metrics", s.metrics())
+	for path, h := range map[string]http.Handler{healthPath: s.healthz(), readyPath: s.readyz(), metricsPath: s.metrics()} {
+		mux.Handle("GET "+path, once(h))
+	}
 	mux.Handle("GET /sdk/", http.StripPrefix("/sdk/", files(demo.SDK())))
 	if s.cfg.Pages != nil {
 		mux.Handle("GET /", files(s.cfg.Pages))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/secure"
 	"github.com/roomd/roomd/netcode/wire"
@@ -30,8 +31,9 @@ type Server struct {
 	dir    directory
 	shard  *shard // nil without a cluster
 	links  httpLinks
+	gate   *gate.Gate
 	ws     *ws.Server
-	gate   *secure.Gate // nil without TLS
+	secure *secure.Gate // nil without TLS
 	http   *http.Server
 	web    *ws.HTTPListener
 	frames wire.Pool
@@ -78,7 +80,9 @@ func New(cfg Config) (*Server, error) {
 	if s.shard != nil {
 		node = s.shard.isNode
 	}
+	s.gate = s.newGate()
 	s.ws, err = ws.NewServer(ws.Config{
+		Gate: s.gate, ProxyProtocol: cfg.ProxyProtocol, Probe: isProbe,
 		AllowOrigin: node,
 		Path:        socketPath, Subprotocol: wire.Subprotocol, Origins: cfg.Origins,
 		MaxMessage: wire.MaxMessage,
@@ -88,14 +92,15 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	if cfg.secure() {
-		s.gate, err = secure.NewGate(secure.Config{Cert: cfg.TLSCert, Key: cfg.TLSKey, Take: s.secured, Log: cfg.Log})
+		s.secure, err = secure.NewGate(secure.Config{Cert: cfg.TLSCert, Key: cfg.TLSKey, Take: s.secured, Log: cfg.Log})
 		if err != nil {
 			return nil, fmt.Errorf("server: %w", err)
 		}
 	}
 	s.http = &http.Server{
 		Handler: s.routes(), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHead,
+		ErrorLog:       slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	for id := range cfg.Loops {
 		l, err := loop.New(s.loopConfig(id))
@@ -142,6 +147,7 @@ func (s *Server) Run(ctx context.Context) error {
 		defer s.shard.close()
 	}
 	close(s.ready)
+	s.warnOfFiles(openFiles())
 	s.cfg.Log.Info("listening", "addr", addr.String(), "loops", len(s.loops), "kinds", len(s.kinds))
 	posting, stopPosts := context.WithCancel(context.Background())
 	posts := make(chan struct{})
@@ -200,8 +206,8 @@ func (s *Server) allLoops() []*loop.Loop {
 }
 
 func (s *Server) stopLoops() {
-	if s.gate != nil {
-		s.gate.Close()
+	if s.secure != nil {
+		s.secure.Close()
 	}
 	for _, l := range s.allLoops() {
 		l.Stop()

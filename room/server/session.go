@@ -57,6 +57,7 @@ type session struct {
 
 	window time.Duration // second that messages are counted in
 	count  int
+	bytes  int
 }
 
 func newSession(srv *Server, l link, addr netip.AddrPort) *session {
@@ -114,7 +115,7 @@ func (s *session) message(b []byte) {
 		return
 	}
 	now := loop.Now()
-	if !s.allow(now) {
+	if !s.allow(now, len(b)) {
 		return
 	}
 	if err := s.read(now, b); err != nil {
@@ -123,16 +124,26 @@ func (s *session) message(b []byte) {
 	}
 }
 
-// allow counts a message and ends a session that sends too many.
-func (s *session) allow(now time.Duration) bool {
+// allow counts a message of n bytes and ends a session that sends too much.
+func (s *session) allow(now time.Duration, n int) bool {
 	if now-s.window >= time.Second {
-		s.window, s.count = now, 0
+		s.window, s.count, s.bytes = now, 0, 0
 	}
-	if s.count++; s.count > maxMessagesPerSecond {
-		s.Bye(wire.ByeTooFast, "too many messages", retryHint)
+	s.count++
+	s.bytes += n
+	switch {
+	case s.stage == closed:
 		return false
+	case s.count > maxMessagesPerSecond:
+		s.srv.count.messages.Add(1)
+		s.Bye(wire.ByeTooFast, "too many messages", retryHint)
+	case s.bytes > maxBytesPerSecond:
+		s.srv.count.bytes.Add(1)
+		s.Bye(wire.ByeTooFast, "too many bytes", retryHint)
+	default:
+		return true
 	}
-	return true
+	return false
 }
 
 // read walks messages that came together (PROTOCOL.md section 3).
@@ -141,7 +152,7 @@ func (s *session) allow(now time.Duration) bool {
 func (s *session) read(now time.Duration, b []byte) error {
 	m := wire.ReadMessages(b)
 	for n := 0; m.Next(); n++ {
-		if s.stage == closed || n > 0 && !s.allow(now) {
+		if s.stage == closed || n > 0 && !s.allow(now, 0) {
 			return nil
 		}
 		if err := s.dispatch(now, &m); err != nil {

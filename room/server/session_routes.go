@@ -6,10 +6,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
+	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/sse"
 	"github.com/roomd/roomd/netcode/wire"
@@ -75,6 +75,11 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 }
 
 func (s *Server) beginSession(w http.ResponseWriter, r *http.Request) {
+	addr := s.client(r)
+	if why := s.gate.Handshake(loop.Now(), addr.Addr()); why != gate.Welcome {
+		turnAway(w, why)
+		return
+	}
 	hello, ok := body(w, r)
 	if !ok {
 		return
@@ -88,8 +93,12 @@ func (s *Server) beginSession(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "bad_hello", err.Error())
 		return
 	}
-	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	k, err := s.newHTTPLink(hello, addr)
+	stay, why := s.gate.Hold(addr.Addr())
+	if why != gate.Welcome {
+		turnAway(w, why)
+		return
+	}
+	k, err := s.newHTTPLink(hello, addr, stay)
 	if err != nil {
 		s.refuse(w, err)
 		return

@@ -26,7 +26,7 @@ func (s *Server) open(c *ws.Conn, req *ws.Request) (ws.Handler, error) {
 		return nil, &ws.RejectError{Status: http.StatusBadRequest, Text: "the WebSocket subprotocol " + wire.Subprotocol + " is required"}
 	}
 	k := &socket{Conn: c}
-	k.ses = newSession(s, k, req.RemoteAddr())
+	k.ses = newSession(s, k, req.ClientAddr())
 	c.SetTimer(loop.Now() + helloTimeout)
 	return k, nil
 }

@@ -16,6 +16,9 @@ type counters struct {
 	postsLost atomic.Uint64
 	refused   atomic.Uint64 // by Admit
 	byes      [wire.NumCodes]atomic.Uint64
+	messages  atomic.Uint64 // connections ended for too many messages
+	bytes     atomic.Uint64 // and for too large ones together
+	sessions  atomic.Uint64 // sessions over HTTP refused: there are too many
 
 	links         atomic.Uint64 // sessions over HTTP requests
 	linksLost     atomic.Uint64 // whose clients fell silent

@@ -1,0 +1,38 @@
+package server
+
+import (
+	"net"
+
+	"github.com/roomd/roomd/netcode/secure"
+)
+
+// listen opens the port, on the first loop.
+func (s *Server) listen() (net.Addr, error) {
+	if s.secure != nil {
+		return s.loops[0].Listen(s.cfg.Listen, s.secure.Accept)
+	}
+	return s.ws.Serve(s.loops[0], s.cfg.Listen)
+}
+
+// secured takes a connection that got through the gate.
+func (s *Server) secured(nc net.Conn) {
+	if err := s.ws.Attach(s.loops[0], nc); err != nil {
+		nc.Close()
+	}
+}
+
+// tls exports what TLS counts.
+func (c *collector) tls(m emitter) {
+	if c.srv.secure == nil {
+		return
+	}
+	s := c.srv.secure.Stats()
+	for r, n := range s.Results {
+		m.labelled("tls_handshakes_total", "Connections that were to speak TLS, by what came of it.", "result", secure.Result(r).String(), n)
+	}
+	m.gauge("tls_handshakes", "Handshakes under way.", float64(s.Busy))
+	m.gauge("tls_waiting", "Connections that wait for a handshake to end.", float64(s.Waiting))
+	m.counter("tls_reloads_total", "Changed certificates taken into use.", s.Reloads)
+	m.counter("tls_reloads_failed_total", "Changed certificates that could not be used.", s.Unusable)
+	m.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use ends.", float64(s.Expires.Unix()))
+}
