@@ -3,6 +3,7 @@
 # make lint   gofmt, vet, staticcheck, types of the JavaScript
 # make bench  benchmarks of the hot paths
 # make bench-wire  bytes and time of the wire format, beside others
+# make bench-peers  CPU and memory beside a loop of write(2) and a plain Go server
 # make chaos  a cluster whose nodes and NATS are killed, stopped and cut off: CHAOS_KILLS kills
 # make demo-cluster  three nodes with bots, to play and to break things, until Ctrl-C
 # make fuzz   every fuzz target for FUZZTIME each
@@ -16,8 +17,10 @@ CHAOS_KILLS ?= 20
 LISTEN ?= 127.0.0.1:8080
 ARTIFACTS := .artifacts
 PACKAGES := ./...
+# What is measured against is a module of its own: roomd does not depend on it.
+BASELINE := loadtest/baseline
 
-.PHONY: build run test test-go test-noalloc test-js test-browser lint bench bench-wire chaos demo-cluster fuzz setup clean
+.PHONY: build run test test-go test-noalloc test-js test-browser lint bench bench-wire bench-peers chaos demo-cluster fuzz setup clean
 
 build:
 	go build -o bin/roomd ./cmd/roomd
@@ -33,6 +36,7 @@ test: test-go test-js test-browser
 test-go:
 	go test -race -timeout 15m $(PACKAGES)
 	go test -timeout 15m -run 'Alloc|Watchdog|Connections|Load|Schedule|Guards|Cluster|Outage' $(PACKAGES)
+	go -C $(BASELINE) test -race -timeout 2m ./...
 
 test-js: ; @.ci/js test
 test-browser: ; @.ci/browser
@@ -43,6 +47,8 @@ lint:
 	go vet $(PACKAGES)
 	GOOS=darwin GOARCH=arm64 go vet ./netcode/... ./room/... ./cmd/...
 	go run $(STATICCHECK) $(PACKAGES)
+	go -C $(BASELINE) vet ./...
+	go -C $(BASELINE) run $(STATICCHECK) ./...
 	@.ci/js check
 
 bench:
@@ -50,6 +56,9 @@ bench:
 
 bench-wire:
 	go run ./loadtest wire
+
+bench-peers:
+	go run ./loadtest peers
 
 chaos:
 	go run ./loadtest chaos --kills $(CHAOS_KILLS)

@@ -122,16 +122,8 @@ func startFanout(ctx context.Context, from string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{child: exec.CommandContext(ctx, self, "fanout", from)}
-	t.child.Stderr = os.Stderr
-	if t.lines, err = t.child.StdoutPipe(); err != nil {
-		return nil, err
-	}
-	if err := t.child.Start(); err != nil {
-		return nil, err
-	}
-	if err := t.readAddr(); err != nil {
-		t.stop()
+	t, err := startTarget(exec.CommandContext(ctx, self, "fanout", from))
+	if err != nil {
 		return nil, errors.Join(errors.New("the baseline does not start"), err)
 	}
 	return t, nil

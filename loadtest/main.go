@@ -25,6 +25,7 @@ type cli struct {
 	Wire       wireCmd       `cmd:"" help:"Bytes and time of the wire format, on two fixed worlds."`
 	Spectators spectatorsCmd `cmd:"" help:"Readers of public streams: CPU beside plain net/http, memory, states."`
 	Fanout     fanoutCmd     `cmd:"" hidden:"" help:"Be the net/http baseline of a spectators run."`
+	Peers      peersCmd      `cmd:"" help:"CPU and memory beside a loop of write(2) and a plain Go server."`
 	Serve      serveCmd      `cmd:"" hidden:"" help:"Be the server of a run."`
 	Cluster    clusterCmd    `cmd:"" help:"Bots play on a cluster whose rooms move and whose nodes die."`
 	Chaos      chaosCmd      `cmd:"" help:"Everything that can go wrong with a cluster, and what it promises then."`
@@ -38,13 +39,14 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run() error {
+	collectOnSignal()
 	os.Exit(serve(append([]string{"serve"}, c.Args...)))
 	return nil
 }
 
 // serve is the server that runs are played on, with roomd's own flags.
 func serve(args []string) int {
-	return server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind, crowd.Counted, arena.Kind}}, args, os.Stdout, os.Stderr)
+	return server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind, crowd.Counted, crowd.Notice, arena.Kind}}, args, os.Stdout, os.Stderr)
 }
 
 func main() {

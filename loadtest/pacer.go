@@ -14,15 +14,21 @@ import (
 // counts from the planned time, so that a pause of ours or the server's is not
 // hidden by the inputs that it kept from being sent.
 type pacer struct {
-	bots    []*bot
+	bots    []sender
 	every   time.Duration // between two bots
 	start   time.Duration
 	sent    int64 // inputs planned so far, one bot after the other
 	stopped bool
 }
 
-func newPacer(bots []*bot, rate float64) *pacer {
-	bots = slices.Clone(bots)
+// sender sends one input that was due at the given time.
+type sender interface{ send(due time.Duration) }
+
+func newPacer[S sender](senders []S, rate float64) *pacer {
+	bots := make([]sender, len(senders))
+	for i, s := range senders {
+		bots[i] = s
+	}
 	// The players of a room press at times of their own, not one after the other.
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(bots), func(i, j int) { bots[i], bots[j] = bots[j], bots[i] })
 	every := time.Duration(float64(time.Second) / rate / float64(len(bots)))

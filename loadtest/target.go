@@ -44,7 +44,12 @@ func newTarget(ctx context.Context, rawURL string, serverArgs []string) (*target
 		return nil, err
 	}
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--log-level", "WARN"}, serverArgs...)
-	t := &target{child: exec.CommandContext(ctx, self, args...)}
+	return startTarget(exec.CommandContext(ctx, self, args...))
+}
+
+// startTarget starts a server that says on a line where it listens.
+func startTarget(child *exec.Cmd) (t *target, err error) {
+	t = &target{child: child}
 	t.child.Stderr = os.Stderr
 	if t.lines, err = t.child.StdoutPipe(); err != nil {
 		return nil, err

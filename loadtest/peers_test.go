@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLoadPeers runs all that the command measures, with few clients: what it finds
+// is not judged here.
+func TestLoadPeers(t *testing.T) {
+	cmd := &peersCmd{Rounds: 1, Duration: 300 * time.Millisecond, Viewers: 20, Idle: 100, Rooms: 4, Baseline: "baseline"}
+	rep, err := cmd.measure(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := rep.writeJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"delivery_cpu_vs_write_ratio", "delivery_cpu_vs_write_ratio_64", "delivery_cpu_vs_write_ratio_512", "idle_rss_bytes_per_conn",
+		"joined_rss_bytes_per_conn", "crowd10_cpu_vs_baseline_ratio", "crowd50_cpu_vs_baseline_ratio", "server_cpu_pct",
+	} {
+		if _, ok := got[key].(float64); !ok {
+			t.Errorf("the report has no %s", key)
+		}
+	}
+	if _, ok := got["delivery_uring_vs_write_ratio"]; ok {
+		t.Error("the report has a figure of io_uring, which there is none of")
+	}
+	for i, d := range rep.deliveries {
+		if d.theirs.bytesPerMessage != float64(sizes[i]) || d.ours.bytesPerMessage < d.theirs.bytesPerMessage ||
+			d.ours.bytesPerMessage > d.theirs.bytesPerMessage+1 {
+			t.Errorf("frames of %.2f B are compared with frames of %.2f B", d.ours.bytesPerMessage, d.theirs.bytesPerMessage)
+		}
+	}
+	b.Reset()
+	if err := rep.writeTable(&b); err != nil || !strings.Contains(b.String(), "gorilla/websocket") {
+		t.Errorf("%v in %q", err, b.String())
+	}
+}
+
+// Without the folder of the baselines the command says what to do.
+func TestPeersWithoutBaseline(t *testing.T) {
+	cmd := &peersCmd{Rounds: 1, Duration: time.Second, Viewers: 2, Idle: 1, Rooms: 2, Baseline: t.TempDir()}
+	if _, err := cmd.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "--baseline") {
+		t.Error(err)
+	}
+}
