@@ -49,7 +49,7 @@ type hosted struct {
 	play     atomic.Pointer[play] // changes on the loop
 	task     *loop.Task
 	next     time.Duration
-	sessions []*session
+	sessions []*session // of players
 	answered []*session // welcomed in the Advance that runs
 	quiet    bool       // the room's ticks read the sockets, not the poller
 	isolated bool       // the loop is this room's own

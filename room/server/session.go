@@ -331,7 +331,9 @@ func (s *session) arrive() {
 	}
 	s.stage = playing
 	s.conn.SetTimer(0)
-	s.host.add(s)
+	if !s.hello.Spectate() { // who only watches says so little that the poller can listen
+		s.host.add(s)
+	}
 	s.viewer = s.host.at().Join(req, s)
 	s.hello = wire.Hello{}
 	s.admit = Admission{}
