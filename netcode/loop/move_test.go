@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -43,7 +44,7 @@ func TestMoveUnderTraffic(t *testing.T) {
 	engines(t, func(t *testing.T, cfg Config) {
 		cfg.MaxTail = 4 << 20 // an echo has no other way to slow its peer down
 		a, b := start(t, cfg), start(t, cfg)
-		moves := 0
+		var moves atomic.Int32 // one may be under way when both loops are looked at
 		h := &numbered{t: t, step: func(c *Conn, h *numbered) {
 			to := a
 			if c.Loop() == a {
@@ -53,7 +54,7 @@ func TestMoveUnderTraffic(t *testing.T) {
 				if c.Loop() != to {
 					t.Error("then runs on another loop")
 				}
-				moves++
+				moves.Add(1)
 			})
 		}}
 		nc := dial(t, listen(t, a, func(*Conn) Handler { return h }))
@@ -65,7 +66,7 @@ func TestMoveUnderTraffic(t *testing.T) {
 		go nc.Write(sent)
 		got := make([]byte, total)
 		if _, err := io.ReadFull(nc, got); err != nil {
-			t.Fatalf("after %d moves: %v", moves, err)
+			t.Fatalf("after %d moves: %v", moves.Load(), err)
 		}
 		if !bytes.Equal(got, sent[:total]) {
 			t.Error("bytes differ")
@@ -73,8 +74,8 @@ func TestMoveUnderTraffic(t *testing.T) {
 		nc.Close()
 		until(t, a, "gone from a", func() bool { return a.Stats().Conns == 0 && a.Stats().Tail == 0 })
 		until(t, b, "gone from b", func() bool { return b.Stats().Conns == 0 && b.Stats().Tail == 0 })
-		if moves < 10 {
-			t.Errorf("%d moves only", moves)
+		if n := moves.Load(); n < 10 {
+			t.Errorf("%d moves only", n)
 		}
 	})
 }
