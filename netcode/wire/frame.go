@@ -18,8 +18,12 @@ const (
 	newFrame = 1 << 10
 )
 
-// finBinary is the first byte of a whole binary message: FIN and opcode 2.
-const finBinary = 0x82
+const (
+	// finBinary is the first byte of a whole binary message: FIN and opcode 2.
+	finBinary = 0x82
+	// finDeflated is that of a compressed one: RSV1 beside them (RFC 7692 section 6).
+	finDeflated = 0xc2
+)
 
 // Frame is one WebSocket message from the server, shared by all to whom it is
 // sent. Whoever holds a reference may read it; it is written, before Seal, by
@@ -35,12 +39,18 @@ type Frame struct {
 	refs   atomic.Int32
 	head   int // where the sealed head begins in B
 	sealed int // len(B) when sealed, 0 before
+
+	mu       sync.Mutex // guards what follows
+	tried    bool       // Deflated was called
+	deflated *Frame     // nil: not made, or not smaller; the reference is the frame's
 }
 
 // Seal writes the head of an unfragmented, unmasked binary message right before
 // the body, its length in the smallest form (RFC 6455 section 5.2). To change a
 // sealed frame is a fault that Bytes panics for.
-func (f *Frame) Seal() {
+func (f *Frame) Seal() { f.seal(finBinary) }
+
+func (f *Frame) seal(first byte) {
 	n := len(f.B) - HeadRoom
 	switch {
 	case n < 126:
@@ -55,7 +65,7 @@ func (f *Frame) Seal() {
 		f.B[f.head+1] = 127
 		binary.BigEndian.PutUint64(f.B[f.head+2:], uint64(n))
 	}
-	f.B[f.head] = finBinary
+	f.B[f.head] = first
 	f.sealed = len(f.B)
 }
 
@@ -65,6 +75,30 @@ func (f *Frame) Bytes() []byte {
 		panic("wire: Bytes of a frame that is not sealed, or changed since")
 	}
 	return f.B[f.head:f.sealed:f.sealed]
+}
+
+// Deflated is the sealed frame f as a compressed message, or f where that is not
+// smaller. The first who asks has it made, by deflate, which appends the compressed
+// body; all others share it. The caller must hold a reference of f; to keep the
+// result for longer than that needs one of its own.
+func (f *Frame) Deflated(deflate func(dst, body []byte) []byte) *Frame {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.tried {
+		f.tried = true
+		d := f.pool.Get()
+		d.B = deflate(d.B, f.Body())
+		if d.Len() < f.Len() {
+			d.seal(finDeflated)
+			f.deflated = d
+		} else {
+			d.Release()
+		}
+	}
+	if f.deflated != nil {
+		return f.deflated
+	}
+	return f
 }
 
 // Body is the messages without the WebSocket head.
@@ -87,6 +121,10 @@ func (f *Frame) Release() {
 	case n < 0:
 		panic("wire: Release of a released frame")
 	case n == 0:
+		if f.deflated != nil {
+			f.deflated.Release()
+		}
+		f.deflated, f.tried = nil, false
 		f.pool.put(f)
 	}
 }

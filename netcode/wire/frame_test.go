@@ -135,3 +135,49 @@ func BenchmarkFrame(b *testing.B) {
 		f.Release()
 	}
 }
+
+// A frame is compressed once, however many ask; what does not get smaller stays.
+func TestFrameDeflated(t *testing.T) {
+	var p Pool
+	calls := 0
+	half := func(dst, body []byte) []byte {
+		calls++
+		return append(dst, body[:(len(body)+1)/2]...)
+	}
+	for _, n := range []int{1, 2, 300} {
+		f := p.Get()
+		f.B = append(f.B, bytes.Repeat([]byte{7}, n)...)
+		f.Seal()
+		calls = 0
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if d := f.Deflated(half); (d == f) != (n == 1) {
+					t.Errorf("%d bytes: not what was asked for", n)
+				}
+			})
+		}
+		wg.Wait()
+		d := f.Deflated(half)
+		if calls != 1 {
+			t.Errorf("%d bytes: made %d times", n, calls)
+		}
+		if n > 1 {
+			h, err := ws.ReadHeader(bytes.NewReader(d.Bytes()))
+			if want := (ws.Header{Fin: true, Rsv: 4, OpCode: ws.OpBinary, Length: int64(n / 2)}); err != nil || h != want {
+				t.Errorf("%d bytes: header %+v, %v", n, h, err)
+			}
+			d.Retain() // outlives the frame
+			f.Release()
+			if d.Len() != n/2 {
+				t.Errorf("%d bytes: %d left", n, d.Len())
+			}
+			d.Release()
+		} else {
+			f.Release()
+		}
+		if f.deflated != nil || f.tried {
+			t.Errorf("%d bytes: a released frame keeps what was made of it", n)
+		}
+	}
+}

@@ -32,6 +32,11 @@ type Config struct {
 	MaxMessage int
 	// MaxFragments bounds the data frames of one message; more is 1008.
 	MaxFragments int
+	// Deflate compresses messages where the client asks for it (RFC 7692), those of
+	// DeflateFrom bytes and more. MaxMessage bounds what a message holds, compressed
+	// or not.
+	Deflate     bool
+	DeflateFrom int
 	// HeadLimit bounds the request head in bytes; more is 431.
 	HeadLimit int
 	// HeadTimeout bounds the wait for the whole request head; then 408.
@@ -85,6 +90,7 @@ func (c *Config) validate() error {
 	or(&c.Subprotocol, DefaultSubprotocol)
 	or(&c.MaxMessage, DefaultMaxMessage)
 	or(&c.MaxFragments, DefaultMaxFragments)
+	or(&c.DeflateFrom, DefaultDeflateFrom)
 	or(&c.HeadLimit, DefaultHeadLimit)
 	or(&c.HeadTimeout, DefaultHeadTimeout)
 	or(&c.FrameTimeout, DefaultFrameTimeout)
@@ -108,6 +114,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("ws: Config.MaxMessage %d must be 1..%d bytes", c.MaxMessage, maxMessageCeiling)
 	case c.MaxFragments < 1 || c.PingBurst < 1:
 		return errors.New("ws: Config.MaxFragments and PingBurst must be at least 1")
+	case c.DeflateFrom < 0:
+		return errors.New("ws: Config.DeflateFrom must not be negative")
 	case c.HeadLimit < minHeadLimit:
 		return fmt.Errorf("ws: Config.HeadLimit %d must be at least %d bytes", c.HeadLimit, minHeadLimit)
 	case min(c.HeadTimeout, c.FrameTimeout, c.PingEvery, c.CloseTimeout, c.PingRefill) < 0:

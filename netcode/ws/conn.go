@@ -74,7 +74,7 @@ func newConn(s *Server, lc *loop.Conn) *Conn {
 		c.limit = c.heard + min(turnedTimeout, s.cfg.HeadTimeout)
 	}
 	c.stats.accepted.Add(1)
-	lc.SetMaxPending(max(s.cfg.HeadLimit, s.cfg.MaxMessage+maxHeadSize) + behindMove)
+	lc.SetMaxPending(max(s.cfg.HeadLimit, packedLimit(s.cfg.MaxMessage)+maxHeadSize) + behindMove)
 	c.arm()
 	return c
 }

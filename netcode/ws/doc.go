@@ -22,7 +22,8 @@
 //
 // # What this package refuses
 //
-// No extensions (compression of 64 to 512 byte deltas gains little), no
+// No extensions but permessage-deflate, which is off unless asked for (compression
+// of 64 to 512 byte deltas gains little) and keeps no state between messages; no
 // client side, no TLS of its own (package secure puts it under Attach), and no
 // policy on what messages mean: text is delivered like binary, and the session
 // answers 1003 when it wants none.

@@ -64,6 +64,7 @@ var (
 	errLengthBit     = &ProtocolError{CodeProtocol, "frame length has its highest bit set"}
 	errLengthForm    = &ProtocolError{CodeProtocol, "frame length is not in its shortest form"}
 	errTooBig        = &ProtocolError{CodeTooBig, "message too big"}
+	errDeflate       = &ProtocolError{CodeInvalidData, "compressed message is broken"}
 	errFragments     = &ProtocolError{CodePolicy, "too many fragments"}
 	errText          = &ProtocolError{CodeInvalidData, "text is not UTF-8"}
 	errCloseLength   = &ProtocolError{CodeProtocol, "close payload of one byte"}

@@ -53,6 +53,10 @@ func upgrade(cfg *Config, raw []byte, req *Request, open func() error) (response
 			if err := open(); err != nil {
 				return nil, err
 			}
+			answer, ok := offersDeflate(&req.head)
+			if req.deflate = ok && cfg.Deflate; req.deflate {
+				return ws.HandshakeHeaderString("Sec-WebSocket-Extensions: " + answer + "\r\n"), nil
+			}
 			return ws.HandshakeHeaderString(""), nil
 		},
 	}

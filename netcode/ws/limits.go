@@ -13,6 +13,9 @@ const (
 	// DefaultMaxFragments bounds the data frames of one message: fragments of
 	// one byte would otherwise cost far more to handle than to send.
 	DefaultMaxFragments = 64
+	// DefaultDeflateFrom is the least message that is compressed, in bytes: a delta
+	// below it gains less than it costs.
+	DefaultDeflateFrom = 512
 	// DefaultHeadLimit bounds the request head, in bytes with its last CRLFCRLF.
 	DefaultHeadLimit = 8 << 10
 	// DefaultHeadTimeout is how long a peer may take to send its request head.
@@ -52,6 +55,13 @@ const (
 	// lookSize is how much of an unfinished text frame is looked at in one step, in
 	// bytes.
 	lookSize = 1 << 10
+	// deflateLevel is a good size for little time, as measured on rows of numbers;
+	// below 3 they are not compressed at all.
+	deflateLevel = 5
+	// inflateStep is the least by which the room for a decompressed message grows,
+	// keptInflated the most that is kept of it, in bytes.
+	inflateStep  = 4 << 10
+	keptInflated = 64 << 10
 	// behindMove is what one read can bring behind the message that moves the
 	// connection, in bytes: it waits for the next loop.
 	behindMove = 64 << 10

@@ -24,7 +24,9 @@ const (
 type parser struct {
 	maxMessage   int
 	maxFragments int
+	deflate      bool // messages may be compressed
 
+	packed bool // the newest message is
 	// The fragmented message being assembled; nil, 0 and false between messages.
 	assembled []byte
 	fragments int  // data frames of it so far
@@ -64,8 +66,11 @@ func (p *parser) next(b []byte) (got int, payload []byte, size int, err *Protoco
 		return gotClose, payload, size, nil
 	}
 	if h.Fin && !p.open() {
-		if h.OpCode == ws.OpBinary {
+		switch {
+		case h.OpCode == ws.OpBinary:
 			return gotBinary, payload, size, nil
+		case p.packed:
+			return gotText, payload, size, nil
 		}
 		ahead := p.ahead
 		p.ahead = 0
@@ -89,6 +94,7 @@ func (p *parser) head(b []byte) (h ws.Header, size int, err *ProtocolError) {
 	h.OpCode = ws.OpCode(b[0] & 0x0f)
 	h.Masked = b[1]&0x80 != 0
 	h.Length = int64(b[1] & 0x7f)
+	p.unpack(&h)
 	state := ws.StateServerSide
 	if p.open() {
 		state = state.Set(ws.StateFragmented)
@@ -133,7 +139,11 @@ func (p *parser) head(b []byte) (h ws.Header, size int, err *ProtocolError) {
 
 // admit holds a data frame's claim against the limits of its message.
 func (p *parser) admit(length int64) *ProtocolError {
-	if length > int64(p.maxMessage-len(p.assembled)) {
+	limit := p.maxMessage
+	if p.packed {
+		limit = packedLimit(limit)
+	}
+	if length > int64(limit-len(p.assembled)) {
 		return errTooBig
 	}
 	if p.fragments >= p.maxFragments {
@@ -149,7 +159,7 @@ func (p *parser) fragment(h ws.Header, payload []byte) (got int, whole []byte, e
 	}
 	p.fragments++
 	p.assembled = append(p.assembled, payload...)
-	if p.text {
+	if p.text && !p.packed {
 		p.checked += p.ahead
 		p.ahead = 0
 		n, ok := runes(p.assembled[p.checked:])
@@ -174,7 +184,7 @@ func (p *parser) fragment(h ws.Header, payload []byte) (got int, whole []byte, e
 // has to send 16 MiB to hear that the first byte was wrong. b is its payload, which
 // stays masked.
 func (p *parser) look(h ws.Header, b []byte) *ProtocolError {
-	if h.OpCode != ws.OpText && !(h.OpCode == ws.OpContinuation && p.text) {
+	if p.packed || h.OpCode != ws.OpText && !(h.OpCode == ws.OpContinuation && p.text) {
 		return nil
 	}
 	cut := p.assembled[p.checked:] // a rune that began in the fragment before

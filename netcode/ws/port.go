@@ -81,6 +81,9 @@ func (c *Conn) readHead(b []byte, now time.Duration) int {
 		return len(b)
 	}
 	c.handler, c.subprotocol = handler, req.subprotocol
+	if c.parser.deflate = req.deflate; req.deflate {
+		c.stats.deflating.Add(1)
+	}
 	c.phase, c.refilled = phaseOpen, now
 	c.pingSpare = int32(cfg.PingBurst)
 	c.stats.upgraded.Add(1)
@@ -166,7 +169,11 @@ func (c *Conn) handle(got int, payload []byte, t *batch, now time.Duration) {
 		c.flushPong(t) // in the order of what it answers, and before a Move
 		t.messages++
 		t.bytes += uint64(len(payload))
-		if c.phase == phaseOpen {
+		switch {
+		case c.phase != phaseOpen:
+		case c.parser.packed:
+			c.messagePacked(got == gotBinary, payload)
+		default:
 			c.handler.Message(c, got == gotBinary, payload)
 		}
 	case gotPing:

@@ -11,6 +11,7 @@ import (
 type Request struct {
 	head        head
 	subprotocol string
+	deflate     bool
 	remote      netip.AddrPort
 	client      netip.Addr
 }

@@ -2,6 +2,8 @@ package ws
 
 import (
 	"bufio"
+	"bytes"
+	"compress/flate"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -80,7 +82,7 @@ func (r *recorder) Message(c *Conn, binary bool, b []byte) {
 	case "!loop":
 		c.Send(AppendMessage(nil, true, fmt.Append(nil, c.Loop() == r.rig.other)))
 	default:
-		c.Send(AppendMessage(nil, binary, b))
+		c.Send(c.AppendMessage(nil, binary, b))
 	}
 }
 
@@ -221,6 +223,8 @@ type client struct {
 	t  *testing.T
 	nc net.Conn
 	br *bufio.Reader
+
+	plain bool // nothing may come compressed
 }
 
 func (r *rig) connect() *client {
@@ -289,12 +293,17 @@ func (c *client) next() string {
 		}
 		return err.Error()
 	}
-	if h.Masked || h.Rsv != 0 || !h.Fin {
+	if h.Masked || h.Rsv != 0 && (h.Rsv != rsvDeflate || c.plain || h.OpCode.IsControl()) || !h.Fin {
 		c.t.Fatalf("server sent the head %+v", h)
 	}
 	b := make([]byte, h.Length)
 	if _, err := io.ReadFull(c.br, b); err != nil {
 		return err.Error()
+	}
+	if h.Rsv != 0 {
+		if b, err = io.ReadAll(flate.NewReader(bytes.NewReader(append(b, inflateEnd...)))); err != nil {
+			c.t.Fatal(err)
+		}
 	}
 	switch h.OpCode {
 	case ws.OpText:

@@ -10,8 +10,9 @@ import (
 // Server turns connections of any number of loops into WebSocket connections.
 // It holds no connections, so it has nothing to close: stop the loops.
 type Server struct {
-	cfg    Config
-	shards *shards
+	cfg     Config
+	shards  *shards
+	packers packers
 }
 
 // NewServer checks cfg and fills its defaults.

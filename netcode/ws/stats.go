@@ -14,6 +14,7 @@ type Stats struct {
 	HTTP      uint64          // of them, handed to Config.HTTP
 	Upgraded  uint64          // of them, answered with 101
 	Rejected  [rejects]uint64 // of them, refused, by reason
+	Deflating uint64          // of them, with messages that may be compressed
 	Messages  uint64          // messages delivered
 	Bytes     uint64          // payload bytes of them
 	Sent      uint64          // frames sent by Conn.Send and Offer; shared frames count per connection
@@ -32,7 +33,7 @@ type Stats struct {
 type counters struct {
 	accepted, closed, http, upgraded atomic.Uint64
 	rejected                         [rejects]atomic.Uint64
-	messages, bytes, sent            atomic.Uint64
+	deflating, messages, bytes, sent atomic.Uint64
 	pings, pingsSent, dead           atomic.Uint64
 	protocol, data, policy, tooBig   atomic.Uint64
 	_                                [64]byte // keeps the next block off this cache line
@@ -76,6 +77,7 @@ func (s *shards) sum() (t Stats) {
 		for r := range t.Rejected {
 			t.Rejected[r] += c.rejected[r].Load()
 		}
+		t.Deflating += c.deflating.Load()
 		t.Messages += c.messages.Load()
 		t.Bytes += c.bytes.Load()
 		t.Sent += c.sent.Load()

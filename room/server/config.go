@@ -25,6 +25,9 @@ type Config struct {
 	// TLSCert and TLSKey are PEM files; with them the port speaks TLS alone. They
 	// are read again when they change.
 	TLSCert, TLSKey string
+	// Deflate compresses WebSocket messages of 512 bytes and more for clients that
+	// ask for it, as browsers do: less to send for more work and a wait.
+	Deflate bool
 	// Pages is served at /; nil serves a plain list of the routes.
 	Pages fs.FS
 	// Origins are the web origins ("https://play.example") that may connect

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	gobwas "github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/client"
@@ -52,9 +54,11 @@ type live struct {
 	t    *testing.T
 	addr string
 	tls  *tls.Config // nil: the server speaks plain text
-	logs *logs
-	stop context.CancelFunc
-	done chan error
+
+	deflate bool // clients ask for compression
+	logs    *logs
+	stop    context.CancelFunc
+	done    chan error
 }
 
 // run starts a server with the test kinds, or those of cfg.
@@ -142,6 +146,7 @@ type seat struct {
 	nc     net.Conn
 	br     io.Reader
 	core   *client.Core
+	packed int // messages that came compressed
 	ticks  []game.Tick
 	events []string
 }
@@ -150,6 +155,9 @@ type seat struct {
 func (l *live) dial(cfg client.Config) *seat {
 	l.t.Helper()
 	d := gobwas.Dialer{Protocols: []string{wire.Subprotocol}, Timeout: patience, TLSConfig: l.tls}
+	if l.deflate {
+		d.Extensions = append(d.Extensions, wsflate.DefaultParameters.Option())
+	}
 	nc, br, _, err := d.Dial(context.Background(), l.url("ws", socketPath))
 	if err != nil {
 		l.t.Fatal(err)
@@ -232,6 +240,12 @@ func (s *seat) frame() (*closing, error) {
 	b := make([]byte, h.Length)
 	if _, err := io.ReadFull(s.br, b); err != nil {
 		return nil, fmt.Errorf("read: %w", err)
+	}
+	if h.Rsv1() {
+		s.packed++
+		if b, err = io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(b), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff")))); err != nil {
+			s.t.Fatalf("decompress: %v", err)
+		}
 	}
 	switch h.OpCode {
 	case gobwas.OpClose:

@@ -39,6 +39,7 @@ func Exec(cfg Config, args []string, stdout, stderr io.Writer) int {
 		"spectate": strconv.Itoa(cfg.SpectateRate), "tls_cert": cfg.TLSCert, "tls_key": cfg.TLSKey,
 		"conns": strconv.Itoa(max(cfg.MaxConns, 0)), "addrconns": strconv.Itoa(max(cfg.MaxConnsPerAddr, 0)),
 		"handshakes": strconv.Itoa(max(cfg.MaxHandshakes, 0)), "addrhandshakes": strconv.Itoa(max(cfg.MaxHandshakesPerAddr, 0)),
+		"deflate": strconv.FormatBool(cfg.Deflate),
 	},
 		kong.Description("Serve multiplayer game rooms to browsers and other clients."))
 	if err != nil {
@@ -70,6 +71,7 @@ type serveCmd struct {
 	Listen   string            `default:"${listen}" help:"Address to listen on."`
 	TLSCert  string            `name:"tls-cert" placeholder:"FILE" default:"${tls_cert}" help:"Certificate (PEM) to speak TLS with: https and wss. Read again when it changes."`
 	TLSKey   string            `name:"tls-key" placeholder:"FILE" default:"${tls_key}" help:"Key of that certificate."`
+	Deflate  bool              `default:"${deflate}" negatable:"" help:"Compress messages of 512 bytes and more for clients that ask for it: first states, large rooms."`
 	Origins  []string          `name:"origin" placeholder:"URL" help:"Web origin that may connect beside this server's own; * for all."`
 	Engine   string            `enum:"auto,epoll,std" default:"${engine}" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
 	Loops    int               `default:"${loops}" help:"Event loops; 0 for one each processor."`
@@ -143,7 +145,7 @@ func (c *clusterFlags) config() (*ClusterConfig, error) {
 // Run serves. It prints the URL on standard output once it listens.
 func (c *serveCmd) Run(cfg *Config, o output) error {
 	cfg.Listen, cfg.Loops, cfg.Grace, cfg.Empty, cfg.MaxRooms = c.Listen, c.Loops, c.Grace, c.Empty, c.MaxRooms
-	cfg.SpectateRate, cfg.TLSCert, cfg.TLSKey = c.Spectate, c.TLSCert, c.TLSKey
+	cfg.SpectateRate, cfg.Deflate, cfg.TLSCert, cfg.TLSKey = c.Spectate, c.Deflate, c.TLSCert, c.TLSKey
 	cfg.Origins = append(cfg.Origins, c.Origins...)
 	if len(c.Params) > 0 {
 		params := maps.Clone(cfg.Params)

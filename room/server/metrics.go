@@ -262,6 +262,7 @@ func loopMetrics(m emitter, s *loop.Stats) {
 func (c *collector) sockets(m emitter) {
 	s := c.srv.ws.Stats()
 	m.counter("websocket_upgrades_total", "Handshakes completed.", s.Upgraded)
+	m.counter("websocket_deflate_total", "Connections upgraded with compression.", s.Deflating)
 	for _, why := range ws.Rejects() {
 		m.labelled("websocket_rejected_total", "Handshakes refused, by reason.", "reason", why.String(), s.Rejected[why])
 	}

@@ -85,8 +85,8 @@ func New(cfg Config) (*Server, error) {
 		Gate: s.gate, ProxyProtocol: cfg.ProxyProtocol, Probe: isProbe,
 		AllowOrigin: node,
 		Path:        socketPath, Subprotocol: wire.Subprotocol, Origins: cfg.Origins,
-		MaxMessage: wire.MaxMessage,
-		Open:       s.open, Route: s.route, HTTP: s.web.Hand, Log: cfg.Log,
+		MaxMessage: wire.MaxMessage, Deflate: cfg.Deflate,
+		Open: s.open, Route: s.route, HTTP: s.web.Hand, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)

@@ -54,14 +54,22 @@ func (k *socket) Move(to *loop.Loop, then func()) {
 }
 
 // Send implements link.
-func (k *socket) Send(f *wire.Frame) bool { return k.Conn.Send(f.Bytes()) == nil }
+func (k *socket) Send(f *wire.Frame) bool { return k.Conn.Send(k.fit(f).Bytes()) == nil }
+
+// fit is the frame as this client can best have it.
+func (k *socket) fit(f *wire.Frame) *wire.Frame {
+	if k.WantsDeflated(f.Len()) {
+		return f.Deflated(k.ses.srv.ws.AppendDeflated)
+	}
+	return f
+}
 
 // Offer implements link.
 func (k *socket) Offer(private, shared *wire.Frame) bool {
 	if private == nil {
-		return k.Conn.Offer(nil, shared)
+		return k.Conn.Offer(nil, k.fit(shared))
 	}
-	return k.Conn.Offer(private.Bytes(), shared)
+	return k.Conn.Offer(k.fit(private).Bytes(), k.fit(shared))
 }
 
 // closeReason fits a text into a close frame (RFC 6455 section 5.5: 125 bytes

@@ -25,6 +25,8 @@ type options struct {
 	maxTail      int           // bytes; 0: a few messages
 	frameTimeout time.Duration // from the first byte of a message to its last
 	everyPong    bool
+	deflate      bool
+	deflateFrom  int // bytes
 	verbose      bool
 }
 
@@ -46,7 +48,7 @@ const keptBuffer = 64 << 10
 
 // Message implements ws.Handler.
 func (e *echo) Message(c *ws.Conn, binary bool, b []byte) {
-	e.buf = ws.AppendMessage(e.buf[:0], binary, b)
+	e.buf = c.AppendMessage(e.buf[:0], binary, b)
 	c.Send(e.buf)
 	if cap(e.buf) > keptBuffer {
 		e.buf = nil
@@ -68,6 +70,8 @@ func main() {
 	flag.IntVar(&o.maxTail, "max-tail", 0, "most unsent bytes of a connection; 0 is four of the largest messages")
 	flag.DurationVar(&o.frameTimeout, "frame-timeout", defaultFrameTimeout, "most time from the first byte of a message to its last")
 	flag.BoolVar(&o.everyPong, "every-pong", true, "answer each ping, not only the last of those read together")
+	flag.BoolVar(&o.deflate, "deflate", false, "compress messages for clients that ask for it (RFC 7692)")
+	flag.IntVar(&o.deflateFrom, "deflate-from", ws.DefaultDeflateFrom, "least message that is compressed, in bytes")
 	flag.BoolVar(&o.verbose, "v", false, "log refused upgrades and protocol errors")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -114,6 +118,8 @@ func start(o options, log *slog.Logger) (*loop.Loop, net.Addr, error) {
 		MaxFragments: o.maxFragments,
 		FrameTimeout: o.frameTimeout,
 		EveryPong:    o.everyPong,
+		Deflate:      o.deflate,
+		DeflateFrom:  o.deflateFrom,
 		Open:         func(*ws.Conn, *ws.Request) (ws.Handler, error) { return new(echo), nil },
 		Log:          log,
 	})
