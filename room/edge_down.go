@@ -32,7 +32,7 @@ func (e *Edge) Receive(now time.Duration, b []byte) error {
 		return e.onState(now, h, in)
 	case downControl:
 		var c control
-		if in.json(in.b, &c); in.bad {
+		if in.json(in.B, &c); in.Bad {
 			return errRelay
 		}
 		e.onControl(now, h, &c)

@@ -18,7 +18,7 @@ func appendUpHead(dst []byte, term uint64) []byte {
 // owner cannot fill any more.
 func (e *Edge) onState(now time.Duration, h downHead, in *relayReader) error {
 	var head stateHead
-	if in.json(in.bytes(), &head); in.bad {
+	if in.json(in.bytes(), &head); in.Bad {
 		return errRelay
 	}
 	r := wire.NewReader(head.Schema)
@@ -41,7 +41,7 @@ func (e *Edge) onState(now time.Duration, h downHead, in *relayReader) error {
 		return nil
 	}
 	next := schema.NewEntry(0)
-	if err := e.rest.Read(in.b, nil, nil, delta.View{}, next); err != nil {
+	if err := e.rest.Read(in.B, nil, nil, delta.View{}, next); err != nil {
 		return err
 	}
 	if next.Tick = h.tick; e.aud.tick() != 0 {
@@ -80,10 +80,10 @@ func (e *Edge) restart(epoch uint64, first *game.Entry) {
 
 // onTick takes in the entry that follows the newest.
 func (e *Edge) onTick(now time.Duration, h downHead, in *relayReader) error {
-	back, view := game.Tick(in.uint()), delta.View{Teams: game.Teams(in.uint())}
-	size, hash := in.uint(), uint32(in.uint())
-	body := in.take(size)
-	if in.bad {
+	back, view := game.Tick(in.Uint()), delta.View{Teams: game.Teams(in.Uint())}
+	size, hash := in.Uint(), uint32(in.Uint())
+	body := in.Take(size)
+	if in.Bad {
 		return errRelay
 	}
 	if e.aud == nil {
@@ -107,7 +107,7 @@ func (e *Edge) onTick(now time.Duration, h downHead, in *relayReader) error {
 		told = e.public
 	}
 	next := e.aud.ring.Next()
-	if err := e.rest.Read(in.b, newest, told, view, next); err != nil {
+	if err := e.rest.Read(in.B, newest, told, view, next); err != nil {
 		e.at, e.synced = 0, false
 		return err
 	}

@@ -64,19 +64,19 @@ func (r *Room) SetRelay(relay Relay, term uint64) {
 // FromEdge takes in what an edge sent. b is not kept. An error says that no node of
 // this version sent it.
 func (r *Room) FromEdge(now time.Duration, edge string, b []byte) error {
-	in := &relayReader{b: b}
-	if in.byte() != relayVersion {
+	in := newRelayReader(b)
+	if in.Byte() != relayVersion {
 		return errRelay
 	}
 	e := &r.edges
-	if in.uint() != e.term || r.ended || e.relay == nil {
+	if in.Uint() != e.term || r.ended || e.relay == nil {
 		return nil // to an owner before, or meant for one to come
 	}
 	link := e.by[edge]
-	for len(in.b) > 0 && !in.bad {
-		kind := in.byte()
+	for len(in.B) > 0 && !in.Bad {
+		kind := in.Byte()
 		content := in.bytes()
-		if in.bad {
+		if in.Bad {
 			break
 		}
 		if link == nil && kind != upHello {
@@ -96,7 +96,7 @@ func (r *Room) FromEdge(now time.Duration, edge string, b []byte) error {
 			return errRelay
 		}
 	}
-	if in.bad {
+	if in.Bad {
 		return errRelay
 	}
 	return nil
@@ -104,7 +104,7 @@ func (r *Room) FromEdge(now time.Duration, edge string, b []byte) error {
 
 func (e *edges) hello(in *relayReader, edge string, content []byte, now time.Duration) *edgeLink {
 	var h hello
-	if in.json(content, &h); in.bad {
+	if in.json(content, &h); in.Bad {
 		return nil
 	}
 	link := e.by[edge]
@@ -262,7 +262,7 @@ func (e *edges) public(cur *game.Entry) game.Teams {
 // join brings in a viewer of an edge, as Room.Join does one from here.
 func (e *edges) join(in *relayReader, link *edgeLink, content []byte) {
 	var j joining
-	if in.json(content, &j); in.bad {
+	if in.json(content, &j); in.Bad {
 		return
 	}
 	if v := link.viewers[j.ID]; v != nil {
@@ -278,7 +278,7 @@ func (e *edges) join(in *relayReader, link *edgeLink, content []byte) {
 	if j.Seat != 0 {
 		v.req.Resume = &Resume{Seat: j.Seat}
 		if copy(v.req.Resume.Secret[:], j.Secret) != SecretSize {
-			in.bad = true
+			in.Bad = true
 			return
 		}
 	}
@@ -297,9 +297,9 @@ func (e *edges) join(in *relayReader, link *edgeLink, content []byte) {
 }
 
 func (e *edges) input(in *relayReader, link *edgeLink, content []byte, now time.Duration) {
-	r := &relayReader{b: content}
-	v := link.viewers[uint32(r.uint())]
-	c := command{seq: uint32(r.uint()), seen: game.Tick(r.uint()), at: now}
+	r := newRelayReader(content)
+	v := link.viewers[uint32(r.Uint())]
+	c := command{seq: uint32(r.Uint()), seen: game.Tick(r.Uint()), at: now}
 	s := &e.room.sim
 	if v == nil || v.gone || v.seat == 0 || s.seats[v.seat].viewer != v {
 		return
@@ -308,10 +308,10 @@ func (e *edges) input(in *relayReader, link *edgeLink, content []byte, now time.
 		v.input = make([]int32, s.width)
 	}
 	for i := range v.input {
-		v.input[i] = int32(r.int())
+		v.input[i] = int32(r.Int())
 	}
-	if r.bad || len(r.b) > 0 {
-		in.bad = true
+	if r.Bad || len(r.B) > 0 {
+		in.Bad = true
 		return
 	}
 	c.seen = min(c.seen, s.tick)
@@ -320,9 +320,9 @@ func (e *edges) input(in *relayReader, link *edgeLink, content []byte, now time.
 }
 
 func (e *edges) part(in *relayReader, link *edgeLink, content []byte) {
-	r := &relayReader{b: content}
-	id, leaves := uint32(r.uint()), r.byte() == 1
-	if in.bad = r.bad; in.bad {
+	r := newRelayReader(content)
+	id, leaves := uint32(r.Uint()), r.Byte() == 1
+	if in.Bad = r.Bad; in.Bad {
 		return
 	}
 	if v := link.viewers[id]; v != nil {

@@ -120,12 +120,12 @@ func (h downHead) append(dst []byte) []byte {
 }
 
 func readDown(b []byte) (downHead, *relayReader, error) {
-	r := &relayReader{b: b}
-	if r.byte() != relayVersion {
+	r := newRelayReader(b)
+	if r.Byte() != relayVersion {
 		return downHead{}, nil, errRelay
 	}
-	h := downHead{kind: r.byte(), term: r.uint(), epoch: r.uint(), tick: game.Tick(r.uint())}
-	if r.bad {
+	h := downHead{kind: r.Byte(), term: r.Uint(), epoch: r.Uint(), tick: game.Tick(r.Uint())}
+	if r.Bad {
 		return downHead{}, nil, errRelay
 	}
 	return h, r, nil
@@ -164,57 +164,16 @@ func appendPart(dst []byte, id uint32, leaves bool) []byte {
 	return append(dst, b...)
 }
 
-// relayReader reads numbers of another node; after a fault it gives zeros.
-type relayReader struct {
-	b   []byte
-	bad bool
-}
+// relayReader reads what another node wrote.
+type relayReader struct{ wire.Varints }
 
-func (r *relayReader) byte() byte {
-	if len(r.b) == 0 {
-		r.bad = true
-		return 0
-	}
-	v := r.b[0]
-	r.b = r.b[1:]
-	return v
-}
+func newRelayReader(b []byte) *relayReader { return &relayReader{wire.Varints{B: b}} }
 
-func (r *relayReader) uint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *relayReader) int() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *relayReader) bytes() []byte { return r.take(r.uint()) }
-
-func (r *relayReader) take(n uint64) []byte {
-	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
-		return nil
-	}
-	b := r.b[:n:n]
-	r.b = r.b[n:]
-	return b
-}
+func (r *relayReader) bytes() []byte { return r.Take(r.Uint()) }
 
 func (r *relayReader) json(b []byte, into any) {
-	if r.bad || json.Unmarshal(b, into) != nil {
-		r.bad = true
+	if r.Bad || json.Unmarshal(b, into) != nil {
+		r.Bad = true
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/wire"
 )
 
 // Rest carries entries from a room to its edges. What the public is told of an
@@ -185,16 +186,16 @@ func (p *Rest) Read(b []byte, base *game.Entry, public *State, v View, into *gam
 	if base == nil {
 		base = p.empty
 	}
-	in := &varints{b: b}
+	in := &varints{wire.Varints{B: b}}
 	for t := range p.tables {
 		p.readTable(in, t, &base.Tables[t], public, v, &into.Tables[t])
-		if in.bad {
+		if in.Bad {
 			return fmt.Errorf("%w: table %s", errRest, p.schema.Tables[t].Name)
 		}
 	}
 	readSeats(in, base.Seats, into)
 	p.readEvents(in, into)
-	if in.bad || len(in.b) > 0 {
+	if in.Bad || len(in.B) > 0 {
 		return errRest
 	}
 	return nil
@@ -202,20 +203,20 @@ func (p *Rest) Read(b []byte, base *game.Entry, public *State, v View, into *gam
 
 func (p *Rest) readTable(in *varints, t int, was *game.TableRows, public *State, v View, is *game.TableRows) {
 	plan := &p.tables[t]
-	n := in.uint(game.MaxRows)
+	n := in.UintMax(game.MaxRows)
 	if n*plan.lanes > MaxStateWords {
-		in.bad = true
+		in.Bad = true
 	}
-	if in.bad {
+	if in.Bad {
 		return
 	}
 	is.Meta, is.Lanes = sized(is.Meta, n), sized(is.Lanes, n*plan.lanes)
 	clear(is.Meta[copy(is.Meta, was.Meta):])
 	for r := in.next(-1, n); r >= 0; r = in.next(r, n) {
 		m := &is.Meta[r]
-		m.Gen = uint16(in.uint(1<<16 - 1))
-		m.Owner = game.PlayerID(in.uint(1<<16 - 1))
-		m.Show, m.Reveal = game.Teams(in.uint64()), game.Teams(in.uint64())
+		m.Gen = uint16(in.UintMax(1<<16 - 1))
+		m.Owner = game.PlayerID(in.UintMax(1<<16 - 1))
+		m.Show, m.Reveal = game.Teams(in.Uint()), game.Teams(in.Uint())
 	}
 	for r := range n {
 		row := is.Row(r, plan.lanes)
@@ -232,46 +233,46 @@ func (p *Rest) readTable(in *varints, t int, was *game.TableRows, public *State,
 	for r := in.next(-1, n); r >= 0; r = in.next(r, n) {
 		row := is.Row(r, plan.lanes)
 		for i := in.next(-1, plan.lanes); i >= 0; i = in.next(i, plan.lanes) {
-			row[i] += int32(in.int())
+			row[i] += int32(in.Int())
 		}
 	}
 }
 
 func readSeats(in *varints, was []game.Seat, into *game.Entry) {
-	n := in.uint(game.MaxMaxPlayers + 1)
+	n := in.UintMax(game.MaxMaxPlayers + 1)
 	into.Seats = sized(into.Seats, n)
 	clear(into.Seats[copy(into.Seats, was):])
 	for i := in.next(-1, n); i >= 0; i = in.next(i, n) {
 		s := &into.Seats[i]
-		flags := in.uint(7)
+		flags := in.UintMax(7)
 		s.Taken, s.Present = flags&1 != 0, flags&2 != 0
 		if flags&4 != 0 {
-			s.Teams = game.Teams(in.uint64())
+			s.Teams = game.Teams(in.Uint())
 		}
-		s.Ack += uint32(in.uint64())
-		s.Slack = int16(in.int())
-		s.Drops += uint32(in.uint64())
+		s.Ack += uint32(in.Uint())
+		s.Slack = int16(in.Int())
+		s.Drops += uint32(in.Uint())
 	}
 }
 
 func (p *Rest) readEvents(in *varints, into *game.Entry) {
 	into.Events, into.EventLanes = into.Events[:0], into.EventLanes[:0]
-	for range in.uint(len(in.b)) {
-		kind := in.uint(1<<9 - 1)
+	for range in.UintMax(len(in.B)) {
+		kind := in.UintMax(1<<9 - 1)
 		ev := game.EventRecord{
-			Type: uint8(kind >> 1), Fleeting: kind&1 != 0, To: game.PlayerID(in.uint(1<<16 - 1)),
-			Teams: game.Teams(in.uint64()), Lane: int32(len(into.EventLanes)),
+			Type: uint8(kind >> 1), Fleeting: kind&1 != 0, To: game.PlayerID(in.UintMax(1<<16 - 1)),
+			Teams: game.Teams(in.Uint()), Lane: int32(len(into.EventLanes)),
 		}
-		if int(ev.Type) >= len(p.schema.Events) || in.uint(p.schema.Events[ev.Type].Lanes) != p.schema.Events[ev.Type].Lanes {
-			in.bad = true
+		if int(ev.Type) >= len(p.schema.Events) || in.UintMax(p.schema.Events[ev.Type].Lanes) != p.schema.Events[ev.Type].Lanes {
+			in.Bad = true
 			return
 		}
 		ev.Lanes = int32(p.schema.Events[ev.Type].Lanes)
 		for range ev.Lanes {
-			into.EventLanes = append(into.EventLanes, int32(in.int()))
+			into.EventLanes = append(into.EventLanes, int32(in.Int()))
 		}
 		into.Events = append(into.Events, ev)
-		if in.bad {
+		if in.Bad {
 			return
 		}
 	}
@@ -285,51 +286,18 @@ func sized[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// varints reads numbers from another node; after a fault it gives zeros.
-type varints struct {
-	b   []byte
-	bad bool
-}
-
-func (r *varints) uint64() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *varints) int() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-// uint is a number of at most most.
-func (r *varints) uint(most int) int {
-	v := r.uint64()
-	if v > uint64(most) {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	return int(v)
-}
+// varints reads numbers from another node.
+type varints struct{ wire.Varints }
 
 // next is the index behind last that a gap leads to, or -1 at the end of the list
 // or where it leads to n or beyond.
 func (r *varints) next(last, n int) int {
-	gap := r.uint(n)
+	gap := r.UintMax(n)
 	if gap == 0 {
 		return -1
 	}
 	if last += gap; last >= n {
-		r.bad, r.b = true, nil
+		r.Bad, r.B = true, nil
 		return -1
 	}
 	return last
