@@ -200,7 +200,16 @@ type placed struct {
 
 // rooms is where all rooms are, as the store has it. A list lacks what changes while
 // it is made: two that agree are asked for.
-func (f *fleet) rooms(ctx context.Context) (map[string]placed, error) {
+func (f *fleet) rooms(ctx context.Context) (at map[string]placed, err error) {
+	// A store that has just lost its leader does not answer for a while.
+	for end := time.Now().Add(backTime); ; {
+		if at, err = f.list(ctx); err == nil || ctx.Err() != nil || time.Now().After(end) {
+			return at, err
+		}
+	}
+}
+
+func (f *fleet) list(ctx context.Context) (map[string]placed, error) {
 	a, err := f.admin(ctx)
 	if err != nil {
 		return nil, err

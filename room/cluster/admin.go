@@ -237,8 +237,20 @@ func (c *Cluster) obey(m *nats.Msg) {
 	}
 	switch o.Verb {
 	case verbMove:
+		if p, ok := c.Find(o.Room); ok && p.Mine && o.To == c.sid {
+			answer("") // it is there
+			return
+		}
 		c.expect(o.Room, answer)
-		c.Tell(MoveRoom{o.Room, o.To})
+		go func() {
+			// The operator may know of the target before this node does.
+			ctx, cancel := context.WithTimeout(c.ctx, putTime)
+			defer cancel()
+			if ev, err := c.store.get(ctx, Key{SID: o.To}); err == nil {
+				c.Tell(ev)
+			}
+			c.Tell(MoveRoom{o.Room, o.To})
+		}()
 	case verbClose:
 		c.opts.Host.End(o.Room)
 		answer("")

@@ -265,7 +265,13 @@ func (c *Cluster) ask(k Key) {
 func (c *Cluster) watch() {
 	for c.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(c.ctx, rewatch)
-		err := c.store.watch(ctx, c.Tell)
+		var heard atomic.Int64
+		heard.Store(int64(Now()))
+		go c.mind(ctx, cancel, &heard)
+		err := c.store.watch(ctx, func(ev Event) {
+			heard.Store(int64(Now()))
+			c.Tell(ev)
+		})
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) && c.ctx.Err() == nil {
 			c.log.Debug("watch", "err", err)
@@ -273,6 +279,25 @@ func (c *Cluster) watch() {
 			case <-time.After(askAgain):
 			case <-c.ctx.Done():
 			}
+		}
+	}
+}
+
+// mind ends a watch that tells nothing: this node's own renewals are among its news, so
+// silence is a fault of the watch, as after a restart of NATS.
+func (c *Cluster) mind(ctx context.Context, end context.CancelFunc, heard *atomic.Int64) {
+	limit := max(time.Second, 4*c.node.cfg.Renew)
+	tick := time.NewTicker(limit / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if Now()-time.Duration(heard.Load()) > limit {
+				end()
+				return
+			}
+		case <-ctx.Done():
+			return
 		}
 	}
 }

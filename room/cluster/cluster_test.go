@@ -272,13 +272,14 @@ func TestOperatorsOrders(t *testing.T) {
 	if at := where(); at != "a" {
 		t.Errorf("the room is at %q", at)
 	}
-	if err := op.Move(t.Context(), "lobby", "b"); err != nil || where() != "b" {
-		t.Errorf("%v, the room is at %q", err, where())
+	for range 2 { // the second time it is there
+		if err := op.Move(t.Context(), "lobby", "b"); err != nil || where() != "b" {
+			t.Errorf("%v, the room is at %q", err, where())
+		}
 	}
 	for want, err := range map[string]error{
 		"no room":       op.Move(t.Context(), "none", "b"),
 		"no node":       op.Move(t.Context(), "lobby", "c"),
-		"no such node":  op.Move(t.Context(), "lobby", "b"), // where it is
 		"no node \"c\"": op.Drain(t.Context(), "c"),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

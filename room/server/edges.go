@@ -65,7 +65,7 @@ func (h *shard) edgeConfig(r *hosted, p cluster.Place) room.EdgeConfig {
 			}
 		},
 	}
-	if p.Alive && !p.Mine {
+	if !p.Mine {
 		cfg.Owner = string(p.Owner)
 	}
 	if !h.srv.cfg.Cluster.RelayAlways {
@@ -191,8 +191,8 @@ func (h *shard) Located(name string) {
 		return
 	}
 	p, ok := c.Find(name)
-	if ok && (p.Mine || !p.Alive) {
-		return
+	if ok && p.Mine {
+		return // it is about to become the room
 	}
 	r.loop.Post(func() {
 		e := r.at().edge
