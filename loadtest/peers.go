@@ -22,6 +22,7 @@ type peersCmd struct {
 	Idle     int           `default:"10000" help:"Idle connections whose memory is measured."`
 	Rooms    int           `default:"100" help:"Rooms of 10 players; there are a tenth as many of 50."`
 	Baseline string        `default:"loadtest/baseline" help:"Folder of the baseline programs."`
+	Only     []string      `enum:"delivery,crowd,idle" default:"delivery,crowd,idle" help:"Comparisons to make."`
 	JSON     bool          `name:"json" help:"Print one JSON object."`
 }
 
@@ -77,8 +78,9 @@ func (c *peersCmd) measure(ctx context.Context) (*peersReport, error) {
 		return nil, err
 	}
 	begin := time.Now()
-	for _, part := range []func(context.Context) error{r.deliver, r.crowds, r.idle} {
-		if err := part(ctx); err != nil {
+	parts := map[string]func(context.Context) error{"delivery": r.deliver, "crowd": r.crowds, "idle": r.idle}
+	for _, name := range c.Only {
+		if err := parts[name](ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -74,9 +74,11 @@ func (r *peersReport) writeJSON(w io.Writer) error {
 		m[name+"_joined_rss_bytes_per_conn"], m[name+"_baseline_joined_rss_bytes_per_conn"] = c.rss, c.plainRSS
 		put(name, &c.duel)
 	}
-	first := &r.crowds[0]
-	m["server_cpu_pct"] = first.ours.cpuPct
-	m["joined_rss_bytes_per_conn"], m["joined_baseline_rss_bytes_per_conn"] = first.rss, first.plainRSS
+	if len(r.crowds) > 0 {
+		first := &r.crowds[0]
+		m["server_cpu_pct"] = first.ours.cpuPct
+		m["joined_rss_bytes_per_conn"], m["joined_baseline_rss_bytes_per_conn"] = first.rss, first.plainRSS
+	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(m)

@@ -36,6 +36,11 @@ type Config struct {
 	ID int
 	// Engine carries the connections.
 	Engine Engine
+	// Uring has the sends and reads of a slot done by one call each, of an io_uring
+	// (io_uring(7)), where EngineEpoll finds one that works; Loop.Uring tells. An
+	// Offer is then always taken, if nothing is unsent: what the kernel refuses is
+	// kept as if it had taken the first byte.
+	Uring bool
 	// MaxTail bounds the bytes that Conn.Write keeps for one connection while
 	// the kernel takes none; 0 is DefaultMaxTail. What Offer left is not counted:
 	// there is one at a time, and it is shared.

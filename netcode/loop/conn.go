@@ -41,6 +41,9 @@ const (
 	isAgain                        // pending bytes are to be presented at settle
 	isListed                       // in Loop.ending
 	hasTail                        // unsent bytes are kept
+	isQueued                       // an Offer waits for the batch's flush
+	isToRead                       // in Loop.toRead
+	isInBatch                      // what was read is not presented yet
 )
 
 // transport carries the bytes of connections: the epoll engine those of a loop,
@@ -176,12 +179,36 @@ func (c *Conn) expired(now time.Duration) {
 	}
 }
 
-// ReadNow reads the socket once, right now, and presents what came. A driver
-// calls it for its connections before a tick. Inside the connection's own Read
-// it does nothing.
+// ReadNow reads the socket once, right now, and presents what came. Inside the
+// connection's own Read it does nothing.
 func (c *Conn) ReadNow() {
-	if c.flags&(isClosed|isConnecting|isFlushing|isLingering|isDeparting|isReading) == 0 && c.gen != 0 {
-		c.transport.read(c)
+	if !c.readable() {
+		return
+	}
+	if c.flags&isInBatch != 0 {
+		c.loop.batch.claim(c)
+	}
+	c.transport.read(c)
+}
+
+// ReadSoon has the socket read before the tasks that are due run, together with
+// those of all connections for which it is called meanwhile. A Preparer calls it.
+func (c *Conn) ReadSoon() {
+	if c.flags&isToRead == 0 && c.readable() {
+		c.flags |= isToRead
+		c.loop.toRead = append(c.loop.toRead, c)
+	}
+}
+
+func (c *Conn) readable() bool {
+	return c.flags&(isClosed|isConnecting|isFlushing|isLingering|isDeparting|isReading) == 0 && c.gen != 0
+}
+
+// sendQueued sends an Offer that waits in the batch: what follows is not to
+// overtake it, or ends the connection.
+func (c *Conn) sendQueued() {
+	if c.flags&isQueued != 0 {
+		c.loop.flush()
 	}
 }
 
@@ -202,6 +229,7 @@ func (c *Conn) Quiet(on bool) {
 // bytes are dropped, and Handler.Closed is told err at the end of the batch.
 // Only the first call counts.
 func (c *Conn) Close(err error) {
+	c.sendQueued()
 	if c.flags&isClosed != 0 {
 		return
 	}
@@ -214,6 +242,7 @@ func (c *Conn) Close(err error) {
 // to end its own, at most d in all (0 is DefaultFlushTime). Closed is told nil,
 // or ErrFlushTimeout when bytes were left. Timers set before are void.
 func (c *Conn) CloseAfterFlush(d time.Duration) {
+	c.sendQueued()
 	if c.flags&(isClosed|isFlushing|isLingering) != 0 {
 		return
 	}
@@ -257,6 +286,9 @@ func (c *Conn) Move(to *Loop, then func(c *Conn)) {
 		c.Close(ErrEngine)
 		return
 	}
+	if c.flags&isInBatch != 0 {
+		c.loop.batch.claim(c)
+	}
 	s := c.more()
 	s.to, s.then = to, then
 	c.list(isDeparting)
@@ -266,6 +298,10 @@ func (c *Conn) Move(to *Loop, then func(c *Conn)) {
 // were read and not consumed: inside Read those are all that Read was given.
 // Closed is not called. It fails with ErrTailPending while bytes are unsent.
 func (c *Conn) Detach() (net.Conn, []byte, error) {
+	c.sendQueued()
+	if c.flags&isInBatch != 0 {
+		c.loop.batch.claim(c)
+	}
 	switch {
 	case c.flags&isClosed != 0:
 		return nil, nil, ErrClosed

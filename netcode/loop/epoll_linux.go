@@ -25,6 +25,8 @@ type epoll struct {
 	ready     int         // events that wait brought and poll has not handled
 	listeners []*listener // event data: generation 0, slot = index + 1; slot 0 is the eventfd
 	noPwait2  bool        // the kernel is older than 5.11, or a sandbox forbids it
+	batch     *batch      // nil without Config.Uring, or where there is none
+	joined    [joinedSend]byte
 }
 
 func newEpoll(l *Loop) (engine, error) {
@@ -42,7 +44,19 @@ func newEpoll(l *Loop) (engine, error) {
 		e.close()
 		return nil, err
 	}
+	if l.cfg.Uring {
+		e.openBatch()
+	}
 	return e, nil
+}
+
+func (e *epoll) openBatch() {
+	q, err := newBatch(e)
+	if err != nil {
+		e.loop.cfg.Log.Warn("no io_uring here, system calls are used instead", "loop", e.loop.cfg.ID, "err", err)
+		return
+	}
+	e.batch, e.loop.batch = q, q
 }
 
 func (e *epoll) kind() Engine { return EngineEpoll }
@@ -160,6 +174,9 @@ func (e *epoll) unlisten() {
 }
 
 func (e *epoll) close() {
+	if e.batch != nil {
+		e.batch.close()
+	}
 	unix.Close(e.eventFD)
 	unix.Close(e.fd)
 }

@@ -41,3 +41,12 @@ type Driver interface {
 	// next slot. A panic is not recovered.
 	Advance(now time.Duration) (next time.Duration)
 }
+
+// Preparer is a Driver with connections to be read right before it runs. Prepare is
+// called for all that are due, then all is read that was asked for by
+// Conn.ReadSoon, then Advance is called for each. Prepare calls no other method of
+// the loop.
+type Preparer interface {
+	Driver
+	Prepare(now time.Duration)
+}

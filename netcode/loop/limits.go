@@ -35,6 +35,10 @@ const (
 	// the connection takes them singly: a TLS record.
 	joinedWrite = 16 << 10
 
+	// joinedSend is up to how many bytes, in several places, are copied to be sent as
+	// one.
+	joinedSend = 4 << 10
+
 	// eventsPerPoll bounds the events taken from the kernel at once, and
 	// pollsPerPass how often a pass asks again when it got that many.
 	eventsPerPoll = 512

@@ -30,7 +30,9 @@ type Loop struct {
 	buffers [][]byte
 	reading reading
 	slotEnd time.Duration
-	busyOut int // closed connections whose writer goroutine is not done
+	toRead  []*Conn // by ReadSoon
+	batch   batcher // nil: each read and send is a call of its own
+	busyOut int     // closed connections whose writer goroutine is not done
 
 	advancing bool // inside runTasks
 	stopping  bool
@@ -63,6 +65,17 @@ type engine interface {
 	// unlisten ends the listeners, close all the rest.
 	unlisten()
 	close()
+}
+
+// batcher does many reads or sends by one call to the kernel.
+type batcher interface {
+	// offer takes an Offer, if it is one for a batch; flush sends what was taken.
+	offer(c *Conn, private []byte, shared Buffer, b []byte) bool
+	flush()
+	// read reads the connections and presents what came. What is read of c and not
+	// presented yet, claim puts to its pending bytes.
+	read(list []*Conn)
+	claim(c *Conn)
 }
 
 // New makes a loop. It holds a few descriptors until it has run and stopped, or
@@ -99,6 +112,10 @@ func (l *Loop) ID() int { return l.cfg.ID }
 
 // Engine is the engine in use, never EngineAuto.
 func (l *Loop) Engine() Engine { return l.engine.kind() }
+
+// Uring reports whether sends and reads go through an io_uring. It is called on the
+// loop's goroutine, or before Run.
+func (l *Loop) Uring() bool { return l.batch != nil }
 
 // Run makes the calling goroutine the loop until Stop. It returns an error when
 // the poller failed, after closing everything as Stop does, or when it is
@@ -213,6 +230,30 @@ func (l *Loop) restInSlot() {
 		}
 	}
 	l.slotEnd = soonest(now)
+}
+
+// flush sends what waits in the batch.
+func (l *Loop) flush() {
+	if l.batch != nil {
+		l.batch.flush()
+	}
+}
+
+// readListed reads the connections of ReadSoon.
+func (l *Loop) readListed() {
+	list := l.toRead
+	l.toRead = nil
+	switch {
+	case len(list) > 1 && l.batch != nil:
+		l.batch.read(list)
+	default:
+		for _, c := range list {
+			c.flags &^= isToRead
+			c.ReadNow()
+		}
+	}
+	clear(list)
+	l.toRead = list[:0]
 }
 
 // deliver runs the mail that is there now.

@@ -70,12 +70,11 @@ func start(t testing.TB, cfg Config) *Loop {
 
 // engines runs a test on each engine that this system has.
 func engines(t *testing.T, test func(t *testing.T, cfg Config)) {
-	for _, e := range []Engine{EngineEpoll, EngineStd} {
-		if e == EngineEpoll && runtime.GOOS != "linux" {
-			continue
-		}
-		t.Run(e.String(), func(t *testing.T) { test(t, Config{Engine: e}) })
+	if runtime.GOOS == "linux" {
+		t.Run("epoll", func(t *testing.T) { test(t, Config{Engine: EngineEpoll}) })
+		t.Run("uring", func(t *testing.T) { test(t, Config{Engine: EngineEpoll, Uring: true}) })
 	}
+	t.Run("std", func(t *testing.T) { test(t, Config{Engine: EngineStd}) })
 }
 
 func listen(t testing.TB, l *Loop, accept func(*Conn) Handler) string {

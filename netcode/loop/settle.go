@@ -1,8 +1,9 @@
 package loop
 
-// settle ends a batch of callbacks: it closes, moves and presents again what
+// settle ends a batch of callbacks: it sends, closes, moves and presents again what
 // they asked for, then frees the sockets. Callbacks made here may ask for more.
 func (l *Loop) settle() {
+	l.flush()
 	if len(l.ending) == 0 {
 		return
 	}
@@ -20,6 +21,7 @@ func (l *Loop) settle() {
 			c.presentPending()
 		}
 	}
+	l.flush()
 	for _, c := range l.dead {
 		c.transport.end(c)
 	}
@@ -56,6 +58,7 @@ func (l *Loop) finish(c *Conn) {
 
 // depart sends a moving connection on its way.
 func (l *Loop) depart(c *Conn) {
+	c.sendQueued()
 	s := c.side
 	to, then := s.to, s.then
 	s.to, s.then = nil, nil

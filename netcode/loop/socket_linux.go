@@ -119,6 +119,11 @@ func (e *epoll) read(c *Conn) {
 // errors are 0 and close c.
 func (e *epoll) recv(c *Conn, b []byte) int {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return e.received(c, int(n), errno)
+}
+
+// received follows a read that brought n bytes or errno.
+func (e *epoll) received(c *Conn, n int, errno unix.Errno) int {
 	stats := &e.loop.stats
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
@@ -136,7 +141,7 @@ func (e *epoll) recv(c *Conn, b []byte) int {
 	}
 	stats.Reads++
 	stats.BytesIn += uint64(n)
-	return int(n)
+	return n
 }
 
 // send implements transport.
@@ -148,21 +153,32 @@ func (e *epoll) send(c *Conn, a, b []byte) (int, error) {
 	return n, err
 }
 
-// writev writes the parts in one call, leaving out empty ones.
+// writev writes the parts in one call, leaving out empty ones. Small parts are
+// copied to one: a vector costs the kernel more than that.
 func (e *epoll) writev(c *Conn, parts ...[]byte) (int, error) {
 	var iov [3]unix.Iovec
-	k := 0
+	k, size := 0, 0
+	var one []byte
 	for _, p := range parts {
 		if len(p) > 0 {
+			one = p
 			iov[k].Base = &p[0]
 			iov[k].SetLen(len(p))
 			k++
+			size += len(p)
 		}
+	}
+	if k > 1 && size <= len(e.joined) {
+		one = e.joined[:0]
+		for _, p := range parts {
+			one = append(one, p...)
+		}
+		k = 1
 	}
 	var n uintptr
 	var errno unix.Errno
 	if k == 1 {
-		n, _, errno = unix.RawSyscall(unix.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(iov[0].Base)), uintptr(iov[0].Len))
+		n, errno = sendNow(c, one)
 	} else {
 		n, _, errno = unix.RawSyscall(unix.SYS_WRITEV, uintptr(c.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(k))
 	}
@@ -177,6 +193,13 @@ func (e *epoll) writev(c *Conn, parts ...[]byte) (int, error) {
 		return 0, nil
 	}
 	return 0, os.NewSyscallError("write", errno)
+}
+
+// sendNow is send(2), which has less to look after than write(2).
+func sendNow(c *Conn, b []byte) (uintptr, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	return n, errno
 }
 
 // flush sends of the tail what the kernel takes.

@@ -17,6 +17,7 @@ type Stats struct {
 	BytesOut uint64
 	Again    uint64 // reads and writes that the kernel answered with EAGAIN
 	Partial  uint64 // writes of which the kernel took a part
+	Batches  uint64 // calls that did many reads or writes
 	Mail     uint64 // functions run from the mailbox
 	MailFull uint64 // functions refused by a full mailbox
 

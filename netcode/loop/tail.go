@@ -14,6 +14,7 @@ type tail struct {
 // does not take. It fails with ErrTailFull, closing the connection, when more
 // than Config.MaxTail such bytes would be kept.
 func (c *Conn) Write(b []byte) error {
+	c.sendQueued()
 	if c.flags&(isClosed|isFlushing|isLingering) != 0 {
 		return ErrClosed
 	}
@@ -37,8 +38,10 @@ func (c *Conn) Write(b []byte) error {
 // the kernel takes at least the first byte: only then it returns true. What the
 // kernel leaves is kept, private copied and shared by reference (Retain until
 // it is sent or the connection ends). False means that nothing was sent and
-// nothing is kept. private may be nil and shared may be nil.
+// nothing is kept. private may be nil and shared may be nil. With Config.Uring the
+// kernel is asked later, and the Offer taken before.
 func (c *Conn) Offer(private []byte, shared Buffer) bool {
+	c.sendQueued()
 	if c.flags&(isClosed|isFlushing|isLingering|isConnecting|hasTail) != 0 {
 		return false
 	}
@@ -47,6 +50,9 @@ func (c *Conn) Offer(private []byte, shared Buffer) bool {
 		b = shared.Bytes()
 	}
 	if len(private)+len(b) == 0 {
+		return true
+	}
+	if q := c.loop.batch; q != nil && c.fd >= 0 && q.offer(c, private, shared, b) {
 		return true
 	}
 	n, err := c.transport.send(c, private, b)

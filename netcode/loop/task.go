@@ -6,6 +6,7 @@ import "time"
 type Task struct {
 	loop    *Loop
 	driver  Driver
+	prepare Preparer // the driver, if it is one
 	next    time.Duration
 	pos     int // in the loop's heap, -1 while it runs or is about to
 	woken   bool
@@ -16,6 +17,7 @@ type Task struct {
 // or before Run.
 func (l *Loop) Add(d Driver) *Task {
 	t := &Task{loop: l, driver: d}
+	t.prepare, _ = d.(Preparer)
 	l.tasks.push(t)
 	l.stats.Tasks++
 	return t
@@ -60,6 +62,12 @@ func (l *Loop) runTasks() {
 	}
 	l.due = l.tasks.takeDue(now, l.due[:0])
 	l.advancing = true
+	for _, t := range l.due {
+		if t.prepare != nil {
+			t.prepare.Prepare(now)
+		}
+	}
+	l.readListed()
 	for _, t := range l.due {
 		if t.removed {
 			continue

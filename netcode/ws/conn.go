@@ -157,12 +157,12 @@ func (c *Conn) SetTimer(at time.Duration) {
 	c.arm()
 }
 
-// ReadNow reads the socket right now, so that messages that arrived are handled
-// before it returns.
-func (c *Conn) ReadNow() { c.lc.ReadNow() }
+// ReadSoon is that of loop.Conn: inside Prepare of a loop.Preparer, it has the
+// messages that arrived handled before the Advance.
+func (c *Conn) ReadSoon() { c.lc.ReadSoon() }
 
 // Quiet stops the loop from waking for this connection; its room reads it by
-// ReadNow each tick instead. false wakes for it again.
+// ReadSoon each tick instead. false wakes for it again.
 func (c *Conn) Quiet(on bool) {
 	if c.phase == phaseOpen {
 		c.lc.Quiet(on)

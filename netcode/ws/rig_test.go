@@ -31,7 +31,7 @@ const many = 1024
 // carrier is what carries the bytes in a test: an engine, and TLS or not.
 type carrier struct {
 	loop.Engine
-	tls bool
+	uring, tls bool
 }
 
 // onEngines runs a test on each engine that this system has, and over TLS.
@@ -39,6 +39,7 @@ func onEngines(t *testing.T, test func(t *testing.T, engine carrier)) {
 	t.Helper()
 	if runtime.GOOS == "linux" {
 		t.Run("epoll", func(t *testing.T) { test(t, carrier{Engine: loop.EngineEpoll}) })
+		t.Run("uring", func(t *testing.T) { test(t, carrier{Engine: loop.EngineEpoll, uring: true}) })
 	}
 	t.Run("std", func(t *testing.T) { test(t, carrier{Engine: loop.EngineStd}) })
 	t.Run("tls", func(t *testing.T) { test(t, carrier{tls: true}) })
@@ -47,7 +48,7 @@ func onEngines(t *testing.T, test func(t *testing.T, engine carrier)) {
 // runLoop starts a loop that ends with the test.
 func runLoop(t *testing.T, engine carrier) *loop.Loop {
 	t.Helper()
-	l, err := loop.New(loop.Config{Engine: engine.Engine, MaxTail: 1 << 20})
+	l, err := loop.New(loop.Config{Engine: engine.Engine, Uring: engine.uring, MaxTail: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

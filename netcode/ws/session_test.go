@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
 )
 
 // The cases of the parser, spoken to an echoing server over a socket.
@@ -265,7 +267,13 @@ func TestConnMoves(t *testing.T) {
 	})
 }
 
-// A quiet connection is read by ReadNow, and its close handshake without it.
+// eager is a driver that reads its connection in every slot.
+type eager struct{ conn *Conn }
+
+func (e eager) Prepare(time.Duration)                          { e.conn.ReadSoon() }
+func (e eager) Advance(now time.Duration) (next time.Duration) { return now }
+
+// A quiet connection is read by ReadSoon, and its close handshake without it.
 func TestConnQuiet(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine carrier) {
 		r := newRig(t, engine, Config{})
@@ -273,10 +281,10 @@ func TestConnQuiet(t *testing.T) {
 		conn := <-r.conns
 		r.onLoop(func() { conn.Quiet(true) })
 		c.send(join(frame{fin | bin, "x", false}))
-		for len(r.take()) == 0 {
-			r.onLoop(conn.ReadNow)
-		}
+		var task *loop.Task
+		r.onLoop(func() { task = r.loop.Add(eager{conn}) })
 		c.want("binary x")
+		r.onLoop(task.Remove)
 		r.onLoop(func() { conn.Close(1001, "") })
 		c.want("close 1001")
 		c.send(join(closeFrame(1001, "")))

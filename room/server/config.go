@@ -37,6 +37,9 @@ type Config struct {
 	// epoll, with one loop for each processor.
 	Engine loop.Engine
 	Loops  int
+	// Uring has rooms' sockets written and read through an io_uring where the kernel
+	// has one, instead of by a call for each.
+	Uring bool
 	// Grace is how long the seat of a broken connection is kept, default 20 s.
 	Grace time.Duration
 	// Empty is how long a room without people is kept, default 30 s; negative

@@ -37,8 +37,8 @@ func playRoom(r *room.Room) *play { return &play{venue: r, room: r} }
 
 func playEdge(e *room.Edge) *play { return &play{venue: e, edge: e} }
 
-// hosted is a room, or an edge of one, on its loop: the loop.Driver that reads the
-// players right before each tick. All but id, loop, kind, claims and what of a play
+// hosted is a room, or an edge of one, on its loop: the loop.Preparer that has the
+// players read right before each tick. All but id, loop, kind, claims and what of a play
 // may be asked by anybody belong to the loop.
 type hosted struct {
 	id     string
@@ -71,17 +71,31 @@ func (h *hosted) at() *play { return h.play.Load() }
 // owned reports whether the room itself is here.
 func (h *hosted) owned() bool { return h.at().room != nil }
 
+// Prepare implements loop.Preparer.
+func (h *hosted) Prepare(now time.Duration) {
+	if p := h.at(); now < h.next || p.room == nil || h.halted(p) {
+		return
+	}
+	for _, s := range h.sessions {
+		s.conn.ReadSoon()
+	}
+}
+
+// halted reports whether a room may not tick: it is being given away, or its node
+// has lost touch with the cluster.
+func (h *hosted) halted(p *play) bool {
+	s := h.srv.shard
+	return s != nil && p.room != nil && !p.Ended() && (h.frozen || !s.valid())
+}
+
 // Advance implements loop.Driver.
 func (h *hosted) Advance(now time.Duration) time.Duration {
 	p := h.at()
-	if s := h.srv.shard; s != nil && p.room != nil && !p.Ended() && (h.frozen || !s.valid()) {
+	if h.halted(p) {
 		h.stand(now, p.room)
 		return now + frozenPoll // it goes on with the next tick
 	}
 	h.still = 0
-	if now >= h.next && p.room != nil {
-		h.readPlayers()
-	}
 	h.next = p.Advance(now)
 	for i, s := range h.answered {
 		s.answered()
@@ -109,16 +123,6 @@ func (h *hosted) stand(now time.Duration, r *room.Room) {
 	case !h.silent && now-h.still >= stalledAfter:
 		h.silent = true
 		r.Stalled()
-	}
-}
-
-// readPlayers takes in what the kernel holds for this room. It walks backwards
-// since a session that ends while being read leaves the list.
-func (h *hosted) readPlayers() {
-	for i := len(h.sessions) - 1; i >= 0; i-- {
-		if i < len(h.sessions) {
-			h.sessions[i].conn.ReadNow()
-		}
 	}
 }
 

@@ -305,8 +305,8 @@ func (k *httpLink) SetTimer(at time.Duration) {
 // Quiet implements link: requests come by the loop's mailbox.
 func (k *httpLink) Quiet(bool) {}
 
-// ReadNow implements link.
-func (k *httpLink) ReadNow() {}
+// ReadSoon implements link.
+func (k *httpLink) ReadSoon() {}
 
 // Send implements link. A client that leaves everything unacknowledged is gone.
 func (k *httpLink) Send(f *wire.Frame) bool {

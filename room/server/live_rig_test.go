@@ -41,11 +41,11 @@ func onEngines(t *testing.T, test func(t *testing.T, cfg Config)) {
 
 // onBareEngines is for tests that look at the bytes of sockets themselves.
 func onBareEngines(t *testing.T, test func(t *testing.T, cfg Config)) {
-	for _, e := range []loop.Engine{loop.EngineEpoll, loop.EngineStd} {
-		if e == loop.EngineStd || runtime.GOOS == "linux" {
-			t.Run(e.String(), func(t *testing.T) { test(t, Config{Engine: e, Loops: 2}) })
-		}
+	if runtime.GOOS == "linux" {
+		t.Run("epoll", func(t *testing.T) { test(t, Config{Engine: loop.EngineEpoll, Loops: 2}) })
+		t.Run("uring", func(t *testing.T) { test(t, Config{Engine: loop.EngineEpoll, Uring: true, Loops: 2}) })
 	}
+	t.Run("std", func(t *testing.T) { test(t, Config{Engine: loop.EngineStd, Loops: 2}) })
 }
 
 // live is a server that runs until its test ends.

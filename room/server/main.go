@@ -34,7 +34,7 @@ func Exec(cfg Config, args []string, stdout, stderr io.Writer) int {
 	var c commands
 	cfg.fillDefaults()
 	p, err := kong.New(&c, kong.Name("roomd"), kong.Writers(stdout, stderr), kong.UsageOnError(), kong.Vars{
-		"listen": cfg.Listen, "engine": cfg.Engine.String(), "loops": strconv.Itoa(cfg.Loops),
+		"listen": cfg.Listen, "engine": cfg.Engine.String(), "io": map[bool]string{false: "syscall", true: "uring"}[cfg.Uring], "loops": strconv.Itoa(cfg.Loops),
 		"grace": cfg.Grace.String(), "empty": cfg.Empty.String(), "rooms": strconv.Itoa(cfg.MaxRooms),
 		"spectate": strconv.Itoa(cfg.SpectateRate), "tls_cert": cfg.TLSCert, "tls_key": cfg.TLSKey,
 		"conns": strconv.Itoa(max(cfg.MaxConns, 0)), "addrconns": strconv.Itoa(max(cfg.MaxConnsPerAddr, 0)),
@@ -74,6 +74,7 @@ type serveCmd struct {
 	Deflate  bool              `default:"${deflate}" negatable:"" help:"Compress messages of 512 bytes and more for clients that ask for it: first states, large rooms."`
 	Origins  []string          `name:"origin" placeholder:"URL" help:"Web origin that may connect beside this server's own; * for all."`
 	Engine   string            `enum:"auto,epoll,std" default:"${engine}" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
+	IO       string            `name:"io" enum:"syscall,uring" default:"${io}" help:"How sockets are written and read: syscall, or uring (io_uring, where the kernel has it): less work for many players."`
 	Loops    int               `default:"${loops}" help:"Event loops; 0 for one each processor."`
 	Grace    time.Duration     `default:"${grace}" help:"How long a lost connection's seat is kept."`
 	Empty    time.Duration     `default:"${empty}" help:"How long a room without people is kept."`
@@ -156,6 +157,7 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 		cfg.Params = params
 	}
 	cfg.Engine = map[string]loop.Engine{"auto": loop.EngineAuto, "epoll": loop.EngineEpoll, "std": loop.EngineStd}[c.Engine]
+	cfg.Uring = c.IO == "uring"
 	if cfg.Log == nil {
 		cfg.Log = newLogger(c.Log, c.LogLevel, o.err)
 	}

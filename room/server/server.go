@@ -114,7 +114,7 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) loopConfig(id int) loop.Config {
-	return loop.Config{ID: id, Engine: s.cfg.Engine, Log: s.cfg.Log}
+	return loop.Config{ID: id, Engine: s.cfg.Engine, Uring: s.cfg.Uring, Log: s.cfg.Log}
 }
 
 // Addr is the address that the server listens on. It waits for Run to listen.

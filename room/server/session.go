@@ -29,9 +29,9 @@ type link interface {
 	Move(to *loop.Loop, then func())
 	// SetTimer has session.timer called once at that time; 0 clears it.
 	SetTimer(at time.Duration)
-	// Quiet and ReadNow are those of loop.Conn.
+	// Quiet and ReadSoon are those of loop.Conn.
 	Quiet(on bool)
-	ReadNow()
+	ReadSoon()
 	// Send and Offer are those of room.Peer.
 	Send(f *wire.Frame) bool
 	Offer(private, shared *wire.Frame) bool

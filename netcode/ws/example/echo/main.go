@@ -20,6 +20,7 @@ import (
 type options struct {
 	listen       string
 	engine       string
+	uring        bool
 	maxMessage   int           // bytes
 	maxFragments int           // frames of a message; 0: pieces of 64 bytes
 	maxTail      int           // bytes; 0: a few messages
@@ -65,6 +66,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:9001", "address to listen on")
 	flag.StringVar(&o.engine, "engine", "auto", "auto, epoll or std (a goroutine for each connection)")
+	flag.BoolVar(&o.uring, "uring", false, "write and read through an io_uring, where the kernel has one")
 	flag.IntVar(&o.maxMessage, "max-message", defaultMessage, "largest message, in bytes")
 	flag.IntVar(&o.maxFragments, "max-fragments", 0, "most frames of one message; 0 allows pieces of 64 bytes")
 	flag.IntVar(&o.maxTail, "max-tail", 0, "most unsent bytes of a connection; 0 is four of the largest messages")
@@ -107,7 +109,7 @@ func start(o options, log *slog.Logger) (*loop.Loop, net.Addr, error) {
 	if o.maxTail == 0 {
 		o.maxTail = tailMessages * o.maxMessage
 	}
-	l, err := loop.New(loop.Config{Engine: kind, MaxTail: o.maxTail, Log: log})
+	l, err := loop.New(loop.Config{Engine: kind, Uring: o.uring, MaxTail: o.maxTail, Log: log})
 	if err != nil {
 		return nil, nil, err
 	}
