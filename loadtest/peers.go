@@ -17,7 +17,7 @@ import (
 // server with the same game. All have one processor.
 type peersCmd struct {
 	Rounds   int           `default:"5" help:"Rounds of each comparison; the medians count."`
-	Duration time.Duration `default:"2500ms" help:"Time measured of a server in a round."`
+	Duration time.Duration `default:"1800ms" help:"Time measured of a server in a round."`
 	Viewers  int           `default:"1000" help:"Connections that frames are delivered to."`
 	Idle     int           `default:"10000" help:"Idle connections whose memory is measured."`
 	Rooms    int           `default:"100" help:"Rooms of 10 players; there are a tenth as many of 50."`
@@ -47,8 +47,9 @@ var sizes = []int{64, 512}
 // peersRun is one run of the command.
 type peersRun struct {
 	*peersCmd
-	roomd, writes, plain peer
-	rep                  *peersReport
+	ours          []peer // roomd, and roomd with io_uring where there is one
+	writes, plain peer
+	rep           *peersReport
 }
 
 func (c *peersCmd) Run() error {
@@ -91,15 +92,14 @@ func (c *peersCmd) measure(ctx context.Context) (*peersReport, error) {
 // deliver compares the CPU of a frame delivered with the loop's of write(2).
 func (r *peersRun) deliver(ctx context.Context) error {
 	for _, size := range sizes {
-		d, err := r.byTurns(ctx, r.writes, perMessage, func(ctx context.Context, p peer) (cost, error) {
+		duels, err := r.byTurns(ctx, r.writes, perMessage, func(ctx context.Context, p peer) (cost, error) {
 			return r.watch(ctx, p, size)
 		})
 		if err != nil {
 			return fmt.Errorf("delivery of %d B: %w", size, err)
 		}
-		r.rep.deliveries = append(r.rep.deliveries, delivery{d, size})
+		r.rep.deliveries = append(r.rep.deliveries, delivery{duels, size})
 	}
-	r.rep.note("delivery_uring_vs_write_ratio is left out: the loop has no io_uring backend")
 	return nil
 }
 
@@ -158,11 +158,12 @@ func (r *peersRun) crowds(ctx context.Context) error {
 	for _, c := range []crowdSize{{rooms: r.Rooms, players: 10}, {rooms: max(r.Rooms/10, 2), players: 50}} {
 		var mine, theirs []float64
 		var err error
-		c.duel, err = r.byTurns(ctx, r.plain, perSecond, func(ctx context.Context, p peer) (cost, error) {
+		c.duels, err = r.byTurns(ctx, r.plain, perSecond, func(ctx context.Context, p peer) (cost, error) {
 			k, rss, err := r.play(ctx, p, c.rooms, c.players)
-			if p.ours {
+			switch p.name {
+			case r.ours[0].name:
 				mine = append(mine, rss)
-			} else {
+			case r.plain.name:
 				theirs = append(theirs, rss)
 			}
 			return k, err
@@ -225,7 +226,7 @@ func (r *peersRun) idle(ctx context.Context) error {
 	}
 	var mine, theirs []float64
 	for range min(r.Rounds, 3) {
-		a, err := r.weighIdle(ctx, r.roomd, n)
+		a, err := r.weighIdle(ctx, r.ours[0], n)
 		if err != nil {
 			return fmt.Errorf("%d idle connections: %w", n, err)
 		}

@@ -6,41 +6,40 @@ import (
 	"slices"
 )
 
-// duel is a comparison of roomd with another server, round by round. Figures are the
+// duel is a comparison of a peer with another, round by round. Figures are the
 // medians of the rounds, each for itself.
 type duel struct {
 	ours, theirs       cost
 	ratio, least, most float64
 }
 
-// byTurns measures both servers in each round, the other one first in every other
-// round, so that what changes on the machine meanwhile is nobody's advantage. The
-// ratio is that of figure.
-func (r *peersRun) byTurns(ctx context.Context, other peer, figure func(cost) float64, measure func(context.Context, peer) (cost, error)) (d duel, err error) {
-	var ours, theirs []cost
-	var ratios []float64
+// byTurns measures all of ours and the other one in each round, each first in turn,
+// so that what changes on the machine meanwhile is nobody's advantage. The ratios are
+// those of figure. The duels are in the order of ours.
+func (r *peersRun) byTurns(ctx context.Context, other peer, figure func(cost) float64, measure func(context.Context, peer) (cost, error)) ([]duel, error) {
+	all := append(slices.Clone(r.ours), other)
+	costs := make([][]cost, len(all))
 	for round := range r.Rounds {
-		order := []peer{r.roomd, other}
-		if round%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, p := range order {
-			c, err := measure(ctx, p)
-			switch {
-			case err != nil && p.ours:
-				return d, fmt.Errorf("roomd: %w", err)
-			case err != nil:
-				return d, fmt.Errorf("the baseline: %w", err)
-			case p.ours:
-				ours = append(ours, c)
-			default:
-				theirs = append(theirs, c)
+		for i := range all {
+			k := (round + i) % len(all)
+			c, err := measure(ctx, all[k])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", all[k].name, err)
 			}
+			costs[k] = append(costs[k], c)
 		}
-		ratios = append(ratios, figure(ours[round])/figure(theirs[round]))
 	}
-	slices.Sort(ratios)
-	return duel{medianCost(ours), medianCost(theirs), medianOf(ratios), ratios[0], ratios[len(ratios)-1]}, nil
+	theirs := costs[len(costs)-1]
+	var duels []duel
+	for _, ours := range costs[:len(costs)-1] {
+		var ratios []float64
+		for round := range ours {
+			ratios = append(ratios, figure(ours[round])/figure(theirs[round]))
+		}
+		slices.Sort(ratios)
+		duels = append(duels, duel{medianCost(ours), medianCost(theirs), medianOf(ratios), ratios[0], ratios[len(ratios)-1]})
+	}
+	return duels, nil
 }
 
 func perMessage(c cost) float64 { return c.usPerMessage }

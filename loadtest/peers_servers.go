@@ -12,12 +12,13 @@ import (
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/loadtest/crowd"
 	"github.com/roomd/roomd/netcode/delta"
+	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
 )
 
 // peer is a server that is compared.
 type peer struct {
-	ours bool
+	name string
 	// start starts it; size is the payload of what it delivers, 0 where rooms are
 	// played.
 	start func(ctx context.Context, size int) (*target, error)
@@ -42,10 +43,21 @@ func (r *peersRun) prepare(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	r.roomd = peer{ours: true, start: startRoomd, tongue: func(kind, room string, plays bool) *guest {
-		return roomdGuest(schema, kind, room, plays)
-	}}
+	roomd := func(name string, flags ...string) peer {
+		return peer{
+			name:   name,
+			start:  func(ctx context.Context, size int) (*target, error) { return startRoomd(ctx, size, flags...) },
+			tongue: func(kind, room string, plays bool) *guest { return roomdGuest(schema, kind, room, plays) },
+		}
+	}
+	r.ours = []peer{roomd("roomd")}
+	if hasUring() {
+		r.ours = append(r.ours, roomd("roomd with io_uring", "--io=uring"))
+	} else {
+		r.rep.note("figures of io_uring are left out: there is none here")
+	}
 	r.plain = peer{
+		name: "the plain server",
 		start: func(ctx context.Context, _ int) (*target, error) {
 			return startAlone(exec.CommandContext(ctx, filepath.Join(out, "goserver")))
 		},
@@ -56,6 +68,7 @@ func (r *peersRun) prepare(ctx context.Context, dir string) error {
 		},
 	}
 	r.writes = peer{
+		name: "the loop of write(2)",
 		start: func(ctx context.Context, size int) (*target, error) {
 			return startAlone(exec.CommandContext(ctx, filepath.Join(out, "writeloop"),
 				fmt.Sprint("-rate=", crowd.NoticeRate), fmt.Sprint("-size=", size)))
@@ -101,14 +114,25 @@ func steps(put func(dst []byte, dir uint8, seq uint32) []byte) func(dst []byte) 
 	}
 }
 
+// hasUring reports whether loops have an io_uring here.
+func hasUring() bool {
+	l, err := loop.New(loop.Config{Uring: true})
+	if err != nil {
+		return false
+	}
+	defer l.Stop()
+	return l.Uring()
+}
+
 // startRoomd starts this program again as the server.
-func startRoomd(ctx context.Context, size int) (*target, error) {
+func startRoomd(ctx context.Context, size int, flags ...string) (*target, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return startAlone(exec.CommandContext(ctx, self, "serve", "--listen", "127.0.0.1:0", "--log-level", "ERROR",
-		"--loops", "1", "--param", fmt.Sprint("bytes=", size)))
+	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--log-level", "ERROR", "--loops", "1",
+		"--param", fmt.Sprint("bytes=", size)}, flags...)
+	return startAlone(exec.CommandContext(ctx, self, args...))
 }
 
 // startAlone starts a server that has one processor.

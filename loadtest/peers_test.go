@@ -11,7 +11,7 @@ import (
 // TestLoadPeers runs all that the command measures, with few clients: what it finds
 // is not judged here.
 func TestLoadPeers(t *testing.T) {
-	cmd := &peersCmd{Rounds: 1, Duration: 300 * time.Millisecond, Viewers: 20, Idle: 100, Rooms: 4, Baseline: "baseline"}
+	cmd := &peersCmd{Rounds: 1, Duration: 300 * time.Millisecond, Viewers: 20, Idle: 100, Rooms: 4, Baseline: "baseline", Only: []string{"delivery", "crowd", "idle"}}
 	rep, err := cmd.measure(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -32,10 +32,13 @@ func TestLoadPeers(t *testing.T) {
 			t.Errorf("the report has no %s", key)
 		}
 	}
-	if _, ok := got["delivery_uring_vs_write_ratio"]; ok {
-		t.Error("the report has a figure of io_uring, which there is none of")
+	for _, key := range []string{"delivery_uring_vs_write_ratio", "delivery_uring_vs_write_ratio_512", "crowd10_uring_vs_baseline_ratio"} {
+		if _, ok := got[key].(float64); ok != hasUring() {
+			t.Errorf("the report has %s: %v", key, ok)
+		}
 	}
-	for i, d := range rep.deliveries {
+	for i := range rep.deliveries {
+		d := rep.deliveries[i].plain()
 		if d.theirs.bytesPerMessage != float64(sizes[i]) || d.ours.bytesPerMessage < d.theirs.bytesPerMessage ||
 			d.ours.bytesPerMessage > d.theirs.bytesPerMessage+1 {
 			t.Errorf("frames of %.2f B are compared with frames of %.2f B", d.ours.bytesPerMessage, d.theirs.bytesPerMessage)
