@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -15,17 +16,17 @@ import (
 // connection on it (socket_linux.go).
 //
 // Calls on non-blocking descriptors never sleep, so they are raw: the scheduler
-// is not told of them, which saves a third of their cost. The ordinary wait is
-// not raw, because it would keep the processor from other goroutines.
+// is not told of them, which saves a third of their cost.
 type epoll struct {
 	loop      *Loop
 	fd        int
 	eventFD   int
 	events    [eventsPerPoll]unix.EpollEvent
-	ready     int         // events that wait brought and poll has not handled
-	listeners []*listener // event data: generation 0, slot = index + 1; slot 0 is the eventfd
-	noPwait2  bool        // the kernel is older than 5.11, or a sandbox forbids it
-	batch     *batch      // nil without Config.Uring, or where there is none
+	ready     int             // events that wait brought and poll has not handled
+	listeners []*listener     // event data: generation 0, slot = index + 1; slot 0 is the eventfd
+	file      *os.File        // fd
+	parker    syscall.RawConn // of file
+	batch     *batch          // nil without Config.Uring, or where there is none
 	joined    [joinedSend]byte
 }
 
@@ -39,8 +40,16 @@ func newEpoll(l *Loop) (engine, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	e := &epoll{loop: l, fd: fd, eventFD: event}
-	if err := e.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN, 0); err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil { // which os.NewFile asks of a file to wait for
+		unix.Close(event)
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	e := &epoll{loop: l, fd: fd, eventFD: event, file: os.NewFile(uintptr(fd), "epoll")}
+	if e.parker, err = e.file.SyscallConn(); err == nil {
+		err = e.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN, 0)
+	}
+	if err != nil {
 		e.close()
 		return nil, err
 	}
@@ -92,37 +101,25 @@ func (e *epoll) take() error {
 	return nil
 }
 
-// wait first looks without waiting: under load that saves giving up the
-// processor.
+// wait parks the goroutine in the runtime's poller, which the epoll instance is
+// itself in. A wait in the system call would hold a thread, and each of its ends
+// would have the runtime's monitor look for threads that hang, every 20 us.
 func (e *epoll) wait(d time.Duration) error {
 	if err := e.take(); err != nil || e.ready > 0 {
 		return err
 	}
-	n, errno := e.block(d)
-	if errno != 0 {
-		if errno == unix.EINTR {
-			return nil
-		}
-		return os.NewSyscallError("epoll_wait", errno)
+	if err := e.file.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return fmt.Errorf("loop: %w", err)
 	}
-	e.ready = n
-	return nil
-}
-
-func (e *epoll) block(d time.Duration) (int, unix.Errno) {
-	if !e.noPwait2 {
-		ts := unix.NsecToTimespec(int64(d))
-		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd),
-			uintptr(unsafe.Pointer(&e.events[0])), eventsPerPoll, uintptr(unsafe.Pointer(&ts)), 0, 0)
-		if errno != unix.ENOSYS && errno != unix.EPERM {
-			return int(n), errno
-		}
-		e.noPwait2 = true
+	var failed error
+	err := e.parker.Read(func(uintptr) bool {
+		failed = e.take()
+		return failed != nil || e.ready > 0
+	})
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("loop: %w", err)
 	}
-	ms := (d + time.Millisecond - 1) / time.Millisecond
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd),
-		uintptr(unsafe.Pointer(&e.events[0])), eventsPerPoll, uintptr(ms), 0, 0)
-	return int(n), errno
+	return failed
 }
 
 // nap is a raw sleep: it keeps the processor, which a slot's wait is too short
@@ -178,7 +175,7 @@ func (e *epoll) close() {
 		e.batch.close()
 	}
 	unix.Close(e.eventFD)
-	unix.Close(e.fd)
+	e.file.Close()
 }
 
 // dial implements Loop.Dial.

@@ -19,6 +19,10 @@ const (
 	// slotHorizon is how near a task's deadline must be for the loop to leave
 	// the ordinary wait, whose wake-ups are less exact.
 	slotHorizon = 2 * slot
+	// uringHorizon is that of a loop with an io_uring. Its calls take longer than the
+	// runtime's monitor leaves a thread with a processor, if that is the only one and
+	// the monitor is awake; where the processor has no pauses it falls asleep.
+	uringHorizon = 25 * slot
 	// longestWait bounds an ordinary wait, so that arithmetic on Never stays
 	// within what the kernel takes.
 	longestWait = time.Hour

@@ -196,7 +196,11 @@ func (l *Loop) fail(err error) {
 // its deadline, else in the ordinary wait.
 func (l *Loop) rest() {
 	now, due := Now(), l.tasks.next()
-	if due-now <= slotHorizon && l.engine.kind() == EngineEpoll {
+	horizon := slotHorizon
+	if l.batch != nil {
+		horizon = uringHorizon
+	}
+	if due-now <= horizon && l.engine.kind() == EngineEpoll {
 		l.restInSlot()
 		return
 	}
