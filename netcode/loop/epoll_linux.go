@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -22,11 +21,10 @@ type epoll struct {
 	fd        int
 	eventFD   int
 	events    [eventsPerPoll]unix.EpollEvent
-	ready     int             // events that wait brought and poll has not handled
-	listeners []*listener     // event data: generation 0, slot = index + 1; slot 0 is the eventfd
-	file      *os.File        // fd
-	parker    syscall.RawConn // of file
-	batch     *batch          // nil without Config.Uring, or where there is none
+	ready     int         // events that wait brought and poll has not handled
+	listeners []*listener // event data: generation 0, slot = index + 1; slot 0 is the eventfd
+	park      *park
+	batch     *batch // nil without Config.Uring, or where there is none
 	joined    [joinedSend]byte
 }
 
@@ -40,14 +38,9 @@ func newEpoll(l *Loop) (engine, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // which os.NewFile asks of a file to wait for
-		unix.Close(event)
-		unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	e := &epoll{loop: l, fd: fd, eventFD: event, file: os.NewFile(uintptr(fd), "epoll")}
-	if e.parker, err = e.file.SyscallConn(); err == nil {
-		err = e.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN, 0)
+	e := &epoll{loop: l, fd: fd, eventFD: event}
+	if err = e.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN, 0); err == nil {
+		e.park, err = newPark(fd)
 	}
 	if err != nil {
 		e.close()
@@ -101,25 +94,17 @@ func (e *epoll) take() error {
 	return nil
 }
 
-// wait parks the goroutine in the runtime's poller, which the epoll instance is
-// itself in. A wait in the system call would hold a thread, and each of its ends
-// would have the runtime's monitor look for threads that hang, every 20 us.
+// wait parks the goroutine until there are events or d is over. A wait in a system
+// call would hold a thread, and each time have the runtime's monitor look for
+// threads that hang, every 20 us.
 func (e *epoll) wait(d time.Duration) error {
 	if err := e.take(); err != nil || e.ready > 0 {
 		return err
 	}
-	if err := e.file.SetReadDeadline(time.Now().Add(d)); err != nil {
-		return fmt.Errorf("loop: %w", err)
-	}
-	var failed error
-	err := e.parker.Read(func(uintptr) bool {
-		failed = e.take()
-		return failed != nil || e.ready > 0
+	return e.park.wait(e.fd, d, func() (bool, error) {
+		err := e.take()
+		return e.ready > 0, err
 	})
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("loop: %w", err)
-	}
-	return failed
 }
 
 // nap is a raw sleep: it keeps the processor, which a slot's wait is too short
@@ -174,8 +159,11 @@ func (e *epoll) close() {
 	if e.batch != nil {
 		e.batch.close()
 	}
+	if e.park != nil {
+		e.park.close()
+	}
 	unix.Close(e.eventFD)
-	e.file.Close()
+	unix.Close(e.fd)
 }
 
 // dial implements Loop.Dial.
