@@ -29,4 +29,9 @@
 // goroutine. EngineStd runs on every system with a reader goroutine for each
 // connection; Attach brings that to single connections of an epoll loop (TLS,
 // net.Pipe). Handlers see no difference.
+//
+// With Config.Uring an epoll loop sends what a slot's drivers offered by one call of
+// an io_uring, and so it reads the connections of those that are Preparers. The ring
+// holds nothing between two calls: whoever closes, moves or writes to a connection
+// first has what is queued for it sent.
 package loop

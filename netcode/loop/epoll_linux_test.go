@@ -317,7 +317,11 @@ func BenchmarkBroadcast64B1000(b *testing.B) { benchmarkBroadcast(b, 1000, 64, 0
 func BenchmarkBroadcastPrivate64B1000(b *testing.B) { benchmarkBroadcast(b, 1000, 64, 16) }
 
 func benchmarkBroadcast(b *testing.B, conns, size, private int) {
-	l := start(b, Config{Engine: EngineEpoll})
+	b.Run("syscall", func(b *testing.B) { benchmarkOffers(b, start(b, Config{Engine: EngineEpoll}), conns, size, private) })
+	b.Run("uring", func(b *testing.B) { benchmarkOffers(b, uring(b, Config{}), conns, size, private) })
+}
+
+func benchmarkOffers(b *testing.B, l *Loop, conns, size, private int) {
 	var all []*Conn
 	addr := listen(b, l, func(c *Conn) Handler { all = append(all, c); return quietHandler{} })
 	peers, err := New(Config{Engine: EngineEpoll, Mailbox: conns + 10})
@@ -355,6 +359,7 @@ func benchmarkBroadcast(b *testing.B, conns, size, private int) {
 					refused++
 				}
 			}
+			l.flush()
 			spent += Now() - start
 		})
 		await(b, told)

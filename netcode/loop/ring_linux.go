@@ -77,7 +77,7 @@ const (
 
 var errRingDeaf = errors.New("loop: io_uring completes sends or receives that may not wait otherwise than the calls do")
 
-// newRing makes a ring for n operations at once and tries it out: a kernel or a
+// newRing makes a ring for n operations at once, at least 3, and tries it out: a kernel or a
 // sandbox may have the calls and not what is needed of them.
 func newRing(n int) (*ring, error) {
 	p := ringParams{flags: setupClamp}
