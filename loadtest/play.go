@@ -36,7 +36,9 @@ type playCmd struct {
 	URL      string        `help:"A running server (http://host:port); without it one is started."`
 	Kind     string        `default:"crowd" help:"Kind of game to join."`
 	Engine   string        `default:"auto" help:"Event loop of the started server."`
+	IO       string        `name:"io" enum:"syscall,uring" default:"syscall" help:"How the started server writes and reads sockets."`
 	Loops    int           `default:"0" help:"Event loops of the started server; 0 for its default."`
+	Procs    int           `default:"0" help:"Processors (GOMAXPROCS) of the started server; 0 for all."`
 	Script   string        `enum:"random,human" default:"random" help:"What bots press: a new direction twice a second, or what people did in a shooter (for kinds with the inputs of arena)."`
 	Ramp     time.Duration `help:"Time over which the bots join; 0 for all at once."`
 	Report   string        `placeholder:"FILE" help:"Write a page with plots of every second (one HTML file)."`
@@ -67,7 +69,7 @@ func (c *playCmd) Run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	t, err := newTarget(ctx, c.URL, []string{"--engine", c.Engine, "--loops", fmt.Sprint(c.Loops)})
+	t, err := newTarget(ctx, c.URL, c.Procs, []string{"--engine", c.Engine, "--io", c.IO, "--loops", fmt.Sprint(c.Loops)})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func TestLoadRun(t *testing.T) {
 // playWith plays on a server of its own.
 func playWith(t *testing.T, cmd *playCmd) (*playReport, *run) {
 	t.Helper()
-	target, err := newTarget(t.Context(), "", nil)
+	target, err := newTarget(t.Context(), "", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

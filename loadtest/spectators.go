@@ -61,7 +61,7 @@ type stage struct {
 // open starts a server and the room, and who knows the truth: an idle player,
 // since all players of the workload see what the public does.
 func (c *spectatorsCmd) open(ctx context.Context, args ...string) (*stage, error) {
-	t, err := newTarget(ctx, "", append([]string{"--param", fmt.Sprint("bots=", c.Walkers)}, args...))
+	t, err := newTarget(ctx, "", 0, append([]string{"--param", fmt.Sprint("bots=", c.Walkers)}, args...))
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,9 @@ type target struct {
 	lines io.ReadCloser
 }
 
-// newTarget starts this program again as a server, or points at rawURL.
-func newTarget(ctx context.Context, rawURL string, serverArgs []string) (*target, error) {
+// newTarget starts this program again as a server with so many processors, 0 for all,
+// or points at rawURL.
+func newTarget(ctx context.Context, rawURL string, procs int, serverArgs []string) (*target, error) {
 	if rawURL != "" {
 		u, err := url.Parse(rawURL)
 		if err != nil || u.Host == "" {
@@ -44,7 +45,11 @@ func newTarget(ctx context.Context, rawURL string, serverArgs []string) (*target
 		return nil, err
 	}
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--log-level", "WARN"}, serverArgs...)
-	return startTarget(exec.CommandContext(ctx, self, args...))
+	child := exec.CommandContext(ctx, self, args...)
+	if procs > 0 {
+		child.Env = append(os.Environ(), fmt.Sprint("GOMAXPROCS=", procs))
+	}
+	return startTarget(child)
 }
 
 // startTarget starts a server that says on a line where it listens.

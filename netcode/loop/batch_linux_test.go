@@ -20,11 +20,10 @@ func uring(t testing.TB, cfg Config) *Loop {
 	t.Helper()
 	cfg.Engine, cfg.Uring = EngineEpoll, true
 	l := start(t, cfg)
-	call(t, l, func() {
-		if !l.Uring() {
-			t.Skip("no io_uring here")
-		}
-	})
+	var found bool
+	if call(t, l, func() { found = l.Uring() }); !found {
+		t.Skip("no io_uring here")
+	}
 	return l
 }
 
