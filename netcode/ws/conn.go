@@ -49,6 +49,8 @@ type Conn struct {
 	phase     phase
 	moving    bool  // on its way to another loop
 	asked     bool  // a ping of ours is not answered
+	routed    bool  // Config.Route took it, with what follows its request
+	queued    bool  // a request is here that goes to Config.HTTP when nothing is unsent
 	pingSpare int32 // pings the peer may still send
 	seen      int32 // bytes of the request head already searched
 

@@ -1,15 +1,19 @@
 package ws
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
 )
 
 // serveHTTP is an http.Server behind a rig: it answers what it was asked.
@@ -87,6 +91,78 @@ func TestHTTPPassesThrough(t *testing.T) {
 			t.Fatalf("stats %+v", s)
 		}
 	})
+}
+
+// answering is a Config.Route that answers paths of digits with as many bytes.
+func answering(t *testing.T, cfg *Config) *atomic.Pointer[Server] {
+	server := new(atomic.Pointer[Server]) // for Route, which runs on the loop
+	cfg.Route = func(lc *loop.Conn, req *Request) bool {
+		n, err := strconv.Atoi(req.Path()[1:])
+		if err != nil {
+			return false
+		}
+		if err := lc.Write(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", n, strings.Repeat("x", n))); err != nil {
+			t.Errorf("answer: %v", err)
+		}
+		lc.SetHandler(server.Load().Again(lc))
+		return true
+	}
+	return server
+}
+
+// A request behind one that the loop answers waits until that answer is sent.
+func TestRequestBehindAnAnswer(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine carrier) {
+		var cfg Config
+		server := answering(t, &cfg)
+		serveHTTP(t, &cfg)
+		r := newRig(t, engine, cfg)
+		server.Store(r.server)
+		const size = 1 << 18
+		get := fmt.Sprintf("GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", size)
+		post := "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+		long := "200 " + strings.Repeat("x", size)
+		c := r.connect()
+		c.send([]byte(get + get + post))
+		equal(t, []string{c.answer(), c.answer(), c.answer()}, []string{long, long, "200 POST /x 5"})
+		c = r.connect()
+		c.send([]byte(get + post[:10]))
+		r.eventually("the first is taken", func(s Stats) bool { return s.HTTP == 4 })
+		c.send([]byte(post[10:]))
+		equal(t, []string{c.answer(), c.answer()}, []string{long, "200 POST /x 5"})
+		c = r.connect()
+		for range 50 { // as fast as answers are told to be sent
+			equal(t, []string{c.ask("GET /5 HTTP/1.1\r\nHost: a\r\n\r\n")}, []string{"200 xxxxx"})
+		}
+		equal(t, []string{c.ask(post)}, []string{"200 POST /x 5"})
+	})
+}
+
+// Who asks for more than it takes, or for nothing more, is not kept.
+func TestIdleBehindAnAnswer(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine carrier) {
+		cfg := Config{HeadTimeout: soon}
+		server := answering(t, &cfg)
+		serveHTTP(t, &cfg)
+		r := newRig(t, engine, cfg)
+		server.Store(r.server)
+		c := r.connect()
+		equal(t, []string{c.ask("GET /5 HTTP/1.1\r\nHost: a\r\n\r\n")}, []string{"200 xxxxx"})
+		c.want("EOF")
+		c = r.connect()
+		c.shrink()
+		c.send([]byte("GET /1000000 HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n"))
+		r.eventually("it is closed", func(s Stats) bool { return s.Closed == 2 && s.HTTP == 2 })
+	})
+}
+
+// shrink has the system take in little that is not read.
+func (c *client) shrink() {
+	nc := c.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	nc.(*net.TCPConn).SetReadBuffer(4 << 10)
 }
 
 func TestHTTPWithoutHandler(t *testing.T) {

@@ -43,6 +43,9 @@ const (
 	minHeadLimit = 256
 	// turnedTimeout is HeadTimeout for connections that are one too many.
 	turnedTimeout = time.Second
+	// queuedPoll is the time between two looks whether the answer before a request is
+	// sent. The loop's timers are coarser.
+	queuedPoll = time.Millisecond
 	// maxHeaders bounds the header fields of one request head.
 	maxHeaders = 128
 	// maxHeadSize is the longest frame head a client can send (RFC 6455 5.2):

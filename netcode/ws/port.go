@@ -21,7 +21,7 @@ func (p *port) Read(_ *loop.Conn, b []byte) int {
 	c.heard = now
 	n := 0
 	if c.phase == phaseHead {
-		if n = c.readHead(b, now); c.phase == phaseHead {
+		if n = c.readHead(b, now); c.phase == phaseHead || c.routed {
 			return n
 		}
 	}
@@ -66,8 +66,7 @@ func (c *Conn) readHead(b []byte, now time.Duration) int {
 		return size
 	}
 	if !wanted {
-		c.handOver()
-		return len(b)
+		return c.handOver(b)
 	}
 	var handler Handler
 	response, refused := upgrade(cfg, b[:size], &req, func() (err error) {
@@ -103,12 +102,16 @@ func (c *Conn) route(req *Request) bool {
 			return false
 		}
 	}
-	if !c.stay().Try(req.client) || !c.server.cfg.Route(c.lc, req) {
+	if !c.stay().Try(req.client) {
 		return false
 	}
-	c.phase = phaseDone
+	c.lc.SetTimer(0) // those of the next handler are its own
+	if !c.server.cfg.Route(c.lc, req) {
+		c.arm()
+		return false
+	}
+	c.phase, c.routed = phaseDone, true
 	c.stats.http.Add(1)
-	c.lc.SetTimer(0)
 	return true
 }
 
@@ -240,21 +243,28 @@ func (c *Conn) streamBroke(err *ProtocolError) {
 }
 
 // handOver gives a request that is no upgrade to Config.HTTP, with everything
-// read of it.
-func (c *Conn) handOver() {
+// read of it, and returns how many bytes it consumed. While an answer that
+// Config.Route made is not sent, the request waits.
+func (c *Conn) handOver(b []byte) int {
 	take := c.server.cfg.HTTP
 	if take == nil {
 		c.refuse(reject(RejectNotFound, http.StatusNotFound, "not found"))
-		return
+		return len(b)
 	}
 	remote, stay := c.lc.RemoteAddr(), c.stay()
-	stay.Try(remote.Addr()) // what a proxy sends by it next may come from anybody
 	nc, read, err := c.lc.Detach()
+	if errors.Is(err, loop.ErrTailPending) {
+		c.queued = true
+		c.arm()
+		return 0
+	}
 	if err != nil {
 		c.end(err)
-		return
+		return len(b)
 	}
+	stay.Try(remote.Addr()) // what a proxy sends by it next may come from anybody
 	c.phase = phaseDone
 	c.stats.http.Add(1)
 	take(&readConn{Conn: nc, read: read, remote: remote, keeper: stay})
+	return len(b)
 }

@@ -15,8 +15,14 @@ func (p *port) Timer(_ *loop.Conn, now time.Duration) {
 	c := (*Conn)(p)
 	switch c.phase {
 	case phaseHead:
-		if now >= c.limit {
+		switch {
+		case now >= c.limit && c.queued:
+			c.end(loop.ErrTailPending)
+		case now >= c.limit:
 			c.headLate()
+		case c.queued:
+			c.queued = false
+			c.lc.SetHandler(p) // which is given the request again
 		}
 	case phaseOpen:
 		c.watch(now)
@@ -33,6 +39,10 @@ func (p *port) Timer(_ *loop.Conn, now time.Duration) {
 func (c *Conn) arm() {
 	at := c.limit
 	switch c.phase {
+	case phaseHead:
+		if c.queued {
+			at = min(at, loop.Now()+queuedPoll)
+		}
 	case phaseOpen:
 		cfg := &c.server.cfg
 		at = min(max(c.heard, c.pinged)+cfg.PingEvery, c.heard+cfg.PongWait)
