@@ -23,6 +23,10 @@ func (g *Gate) keyOf(a netip.Addr) (k key) {
 	return k
 }
 
+// Counts reports whether a is told apart from others: no trusted proxy, and no
+// loopback address unless Config.CountLoopback.
+func (g *Gate) Counts(a netip.Addr) bool { return g.keyOf(a) != key{} }
+
 // Trusted reports whether a is a proxy whose word counts.
 func (g *Gate) Trusted(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")

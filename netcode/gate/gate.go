@@ -26,7 +26,8 @@ type Config struct {
 	MaxConns        int
 	MaxConnsPerAddr int
 	// Handshakes bounds the handshakes a second, HandshakesPerAddr those of one
-	// address; 0 is no bound. Up to four seconds' worth may come at once.
+	// address; 0 is no bound. Up to four seconds' worth may come at once. TLS
+	// handshakes are counted apart, and there may be four times as many.
 	Handshakes        int
 	HandshakesPerAddr int
 	// Trust are the proxies whose word on where a request comes from counts.
@@ -44,6 +45,9 @@ const (
 	MaxTurned = 64
 	// burstSeconds is how many seconds' worth of handshakes may come at once.
 	burstSeconds = 4
+	// securePerHandshake is how many TLS handshakes there may be for each handshake:
+	// a page opens connections of its own.
+	securePerHandshake = 4
 )
 
 // Gate counts. Make it with New.
@@ -54,8 +58,8 @@ type Gate struct {
 	conns   int
 	turned  int
 	of      map[key]int32 // connections of each address that has any
-	all     rate
-	rates   rates
+	shaken  budget        // of Handshake
+	secured budget        // of Secure
 	refused [refusals]uint64
 }
 
@@ -64,7 +68,7 @@ func New(cfg Config) *Gate {
 	if cfg.Refused == nil {
 		cfg.Refused = func(Refusal, netip.Addr) {}
 	}
-	return &Gate{cfg: cfg, of: map[key]int32{}, rates: newRates()}
+	return &Gate{cfg: cfg, of: map[key]int32{}, shaken: newBudget(1), secured: newBudget(securePerHandshake)}
 }
 
 // Stay is one connection, or something else that an address has only so many
@@ -211,21 +215,33 @@ func (s *Stay) Gone() {
 func (g *Gate) Handshake(now time.Duration, addr netip.Addr) Refusal {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.spend(&g.shaken, now, addr)
+}
+
+// Secure spends one of the TLS handshakes that addr, and all together, may begin.
+func (g *Gate) Secure(now time.Duration, addr netip.Addr) Refusal {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.spend(&g.secured, now, addr)
+}
+
+func (g *Gate) spend(b *budget, now time.Duration, addr netip.Addr) Refusal {
+	all, each := b.times*g.cfg.Handshakes, b.times*g.cfg.HandshakesPerAddr
 	var own *rate
-	if k := g.keyOf(addr); k != (key{}) && g.cfg.HandshakesPerAddr > 0 {
-		own = g.rates.of(k)
-		if !own.has(now, g.cfg.HandshakesPerAddr) {
+	if k := g.keyOf(addr); k != (key{}) && each > 0 {
+		own = b.rates.of(k)
+		if !own.has(now, each) {
 			return g.refuse(AddrBusy, addr)
 		}
 	}
-	if n := g.cfg.Handshakes; n > 0 {
-		if !g.all.has(now, n) {
+	if all > 0 {
+		if !b.all.has(now, all) {
 			return g.refuse(Busy, addr)
 		}
-		g.all.spend(now, n)
+		b.all.spend(now, all)
 	}
 	if own != nil {
-		own.spend(now, g.cfg.HandshakesPerAddr)
+		own.spend(now, each)
 	}
 	return Welcome
 }

@@ -126,6 +126,40 @@ func TestHandshakesAreBounded(t *testing.T) {
 	take("192.0.2.2", 2*burstSeconds, AddrBusy)
 }
 
+// TLS handshakes are counted apart, four for each handshake.
+func TestTLSHandshakesAreBounded(t *testing.T) {
+	g := New(Config{Handshakes: 10, HandshakesPerAddr: 2})
+	now := time.Hour
+	spend := func(from string) (n int, why Refusal) {
+		for ; n < 1000; n++ {
+			if why = g.Secure(now, addr(from)); why != Welcome {
+				break
+			}
+		}
+		return n, why
+	}
+	for _, c := range []struct {
+		from string
+		n    int
+		why  Refusal
+	}{
+		{"192.0.2.1", 4 * 2 * burstSeconds, AddrBusy},
+		{"127.0.0.1", 4*10*burstSeconds - 4*2*burstSeconds, Busy},
+		{"192.0.2.2", 0, Busy},
+	} {
+		if n, why := spend(c.from); n != c.n || why != c.why {
+			t.Errorf("%s: %d, then %v; want %d, then %v", c.from, n, why, c.n, c.why)
+		}
+	}
+	if why := g.Handshake(now, addr("192.0.2.1")); why != Welcome {
+		t.Error(why)
+	}
+	g = New(Config{})
+	if n, why := spend("192.0.2.1"); why != Welcome {
+		t.Errorf("without a bound: %d, then %v", n, why)
+	}
+}
+
 // However many addresses there are, the table keeps who makes the most handshakes.
 func TestManyAddressesForgetNoBusyOne(t *testing.T) {
 	g := New(Config{HandshakesPerAddr: 5})

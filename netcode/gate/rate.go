@@ -21,6 +21,15 @@ func (r *rate) spend(now time.Duration, perSecond int) {
 	r.full = max(r.full, now) + time.Second/time.Duration(perSecond)
 }
 
+// budget is what handshakes of one sort spend.
+type budget struct {
+	times int // as many as Config.Handshakes, and HandshakesPerAddr
+	all   rate
+	rates rates
+}
+
+func newBudget(times int) budget { return budget{times: times, rates: newRates()} }
+
 // Size of the table of rates: as many addresses can be told apart at a time.
 const (
 	rateSets = 1024

@@ -125,8 +125,8 @@ func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
 func (c *Conn) SetRemoteAddr(a netip.AddrPort) { c.remote = a }
 
 // SetKeeper has k told when the connection has ended, whatever handler and loop
-// it has by then. Keeper is the one set last. One that is detached has not ended:
-// whoever detached it tells the keeper.
+// it has by then. Keeper is the one set last. It goes along with Detach and comes
+// back with Attach, also from under TLS.
 func (c *Conn) SetKeeper(k Keeper) { c.keeper = k }
 
 // Keeper is what SetKeeper was given.
@@ -296,7 +296,9 @@ func (c *Conn) Move(to *Loop, then func(c *Conn)) {
 
 // Detach takes the connection off the loop as a net.Conn, with the bytes that
 // were read and not consumed: inside Read those are all that Read was given.
-// Closed is not called. It fails with ErrTailPending while bytes are unsent.
+// Closed is not called. The net.Conn has the address of RemoteAddr and tells the
+// keeper, if there is one, of its Close. It fails with ErrTailPending while bytes
+// are unsent.
 func (c *Conn) Detach() (net.Conn, []byte, error) {
 	c.sendQueued()
 	if c.flags&isInBatch != 0 {
@@ -313,6 +315,9 @@ func (c *Conn) Detach() (net.Conn, []byte, error) {
 	if err != nil {
 		c.Close(err)
 		return nil, nil, err
+	}
+	if c.keeper != nil && !c.tellsKeeper() {
+		nc = &keptConn{Conn: nc, remote: c.remote, keeper: c.keeper}
 	}
 	c.list(isClosed | isDetached)
 	return nc, append(unread, rest...), nil

@@ -21,8 +21,9 @@ type Handler interface {
 	Closed(c *Conn, err error)
 }
 
-// Keeper keeps count of connections. Gone is called once, on the goroutine of the
-// loop that had the connection last.
+// Keeper keeps count of connections. Gone is called once for each, on the goroutine
+// of the loop that had it last, or of whoever closed what was detached. It is a
+// pointer, or something else that compares.
 type Keeper interface{ Gone() }
 
 // Buffer is bytes shared by many connections (a frame of a broadcast). Bytes

@@ -50,7 +50,7 @@ func (l *Loop) finish(c *Conn) {
 		c.handler.Closed(c, err)
 	}
 	c.handler = nil
-	if c.flags&isDetached == 0 && c.keeper != nil {
+	if c.flags&isDetached == 0 && c.keeper != nil && !c.tellsKeeper() {
 		c.keeper.Gone()
 	}
 	c.keeper = nil

@@ -159,7 +159,7 @@ func (e *std) dial(addr string, h Handler) (*Conn, error) {
 // ErrMailboxFull, and then nc is still the caller's.
 func (l *Loop) Attach(nc net.Conn, h Handler) (*Conn, error) {
 	c := newStdConn(l, nc, remoteOf(nc))
-	c.handler = h
+	c.handler, c.keeper = h, keeperOf(nc)
 	if !l.mail.post(&arrival{c: c}, true) {
 		return nil, ErrMailboxFull
 	}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
 )
 
 // Limits that Config can change; a zero field of Config means these.
@@ -14,7 +16,7 @@ const (
 	DefaultHandshakes = 256
 	// DefaultWaiting is how many connections wait for one of them to end.
 	DefaultWaiting = 1024
-	// DefaultTimeout is how long a connection has, from the accept to the end of
+	// DefaultTimeout is how long a connection has, from Gate.Accept to the end of
 	// its handshake.
 	DefaultTimeout = 5 * time.Second
 )
@@ -38,8 +40,11 @@ type Config struct {
 	// for one; further ones are closed.
 	Handshakes int
 	Waiting    int
-	// Timeout bounds the time from the accept to the end of the handshake.
+	// Timeout bounds the time from Gate.Accept to the end of the handshake.
 	Timeout time.Duration
+	// Admit is asked before a handshake begins, on the loop of c; false closes the
+	// connection. It must not block. nil admits everybody.
+	Admit func(c *loop.Conn) bool
 	// Take gets each connection whose handshake succeeded: a *tls.Conn without
 	// deadlines.
 	Take func(nc net.Conn)
@@ -53,6 +58,9 @@ func (c *Config) validate() error {
 	or(&c.Handshakes, DefaultHandshakes)
 	or(&c.Waiting, DefaultWaiting)
 	or(&c.Timeout, DefaultTimeout)
+	if c.Admit == nil {
+		c.Admit = func(*loop.Conn) bool { return true }
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -56,7 +56,7 @@ func NewGate(cfg Config) (*Gate, error) {
 	return g, nil
 }
 
-// Accept fits loop.Loop.Listen.
+// Accept fits loop.Loop.Listen. It runs on the loop of c.
 func (g *Gate) Accept(c *loop.Conn) loop.Handler {
 	h := &hello{gate: g, until: loop.Now() + g.cfg.Timeout}
 	c.SetTimer(h.until)

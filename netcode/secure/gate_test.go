@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,6 +245,30 @@ func isTimeout(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) && ne.Timeout()
 }
+
+// Who is not admitted costs no handshake.
+func TestAdmit(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		asked, keeper := 0, &counted{} // of the loop
+		r := newRig(t, engine, Config{Admit: func(c *loop.Conn) bool {
+			c.SetKeeper(keeper)
+			asked++
+			return asked%2 == 1
+		}})
+		r.connect().Write(firstHello(t)[:20]) // not asked about yet
+		for i := range 4 {
+			if err := r.try(r.pair.Client(), []byte("x")); (err == nil) != (i%2 == 0) {
+				t.Errorf("connection %d: %v", i, err)
+			}
+		}
+		r.eventually("all are counted", func(s Stats) bool { return s.Results[Done] == 2 && s.Results[Refused] == 2 && keeper.Load() == 4 })
+	})
+}
+
+// counted is a keeper that counts its calls.
+type counted struct{ atomic.Int32 }
+
+func (k *counted) Gone() { k.Add(1) }
 
 // Those who have said hello and nothing more take up all places; others wait, and
 // what is beyond that is closed at once. Who said nothing takes up no place.

@@ -25,6 +25,11 @@ func (h *hello) Read(c *loop.Conn, b []byte) int {
 	case !whole:
 		return 0
 	}
+	if !h.gate.cfg.Admit(c) {
+		h.gate.count[Refused].Add(1)
+		c.Close(nil)
+		return 0
+	}
 	nc, read, err := c.Detach()
 	if err != nil {
 		h.gate.count[Failed].Add(1)
@@ -82,6 +87,9 @@ type readConn struct {
 	net.Conn
 	read []byte
 }
+
+// NetConn is the connection itself.
+func (c *readConn) NetConn() net.Conn { return c.Conn }
 
 // Read gives the bytes already read before those of the connection.
 func (c *readConn) Read(p []byte) (int, error) {

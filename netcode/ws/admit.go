@@ -42,11 +42,14 @@ func tooMany(why gate.Refusal) *RejectError {
 }
 
 // preface is the handler of a proxy's connection until its PROXY header is read.
-type preface struct{ server *Server }
+type preface struct {
+	server *Server
+	next   func(*loop.Conn) loop.Handler
+}
 
-func newPreface(s *Server, lc *loop.Conn) *preface {
+func newPreface(s *Server, lc *loop.Conn, next func(*loop.Conn) loop.Handler) *preface {
 	lc.SetTimer(loop.Now() + s.cfg.HeadTimeout)
-	return &preface{s}
+	return &preface{s, next}
 }
 
 // Read implements loop.Handler.
@@ -63,7 +66,12 @@ func (p *preface) Read(lc *loop.Conn, b []byte) int {
 				return size
 			}
 		}
-		lc.SetHandler(p.server.Again(lc))
+		h := p.next(lc)
+		if h == nil {
+			lc.Close(nil)
+			return size
+		}
+		lc.SetHandler(h)
 	}
 	return size
 }

@@ -64,5 +64,6 @@ func TestProxyHeaderHeldBack(t *testing.T) {
 		if s := g.Stats(); s.Refused[gate.BadProxy] != 3 {
 			t.Errorf("%+v", s)
 		}
+		r.eventually("their places are free", func(Stats) bool { return g.Stats().Conns == 0 })
 	})
 }

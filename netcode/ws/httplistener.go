@@ -3,10 +3,7 @@ package ws
 import (
 	"io"
 	"net"
-	"net/netip"
 	"sync"
-
-	"github.com/roomd/roomd/netcode/loop"
 )
 
 // HTTPListener is a net.Listener fed by Hand, so that an http.Server serves the
@@ -70,25 +67,7 @@ func (l *HTTPListener) Addr() net.Addr { return l.addr }
 // readConn is a connection with bytes that were already read from it.
 type readConn struct {
 	net.Conn
-	read   []byte
-	remote netip.AddrPort // who it comes from
-	keeper loop.Keeper    // who is told of its end
-	once   sync.Once
-}
-
-// RemoteAddr is the address that the loop knew, which a PROXY header may have told.
-func (c *readConn) RemoteAddr() net.Addr {
-	if !c.remote.IsValid() {
-		return c.Conn.RemoteAddr()
-	}
-	return net.TCPAddrFromAddrPort(c.remote)
-}
-
-// Close implements net.Conn.
-func (c *readConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(c.keeper.Gone)
-	return err
+	read []byte
 }
 
 // Read gives the bytes already read before those of the connection.

@@ -251,7 +251,7 @@ func (c *Conn) handOver(b []byte) int {
 		c.refuse(reject(RejectNotFound, http.StatusNotFound, "not found"))
 		return len(b)
 	}
-	remote, stay := c.lc.RemoteAddr(), c.stay()
+	stay := c.stay()
 	nc, read, err := c.lc.Detach()
 	if errors.Is(err, loop.ErrTailPending) {
 		c.queued = true
@@ -262,9 +262,9 @@ func (c *Conn) handOver(b []byte) int {
 		c.end(err)
 		return len(b)
 	}
-	stay.Try(remote.Addr()) // what a proxy sends by it next may come from anybody
+	stay.Try(c.lc.RemoteAddr().Addr()) // what a proxy sends by it next may come from anybody
 	c.phase = phaseDone
 	c.stats.http.Add(1)
-	take(&readConn{Conn: nc, read: read, remote: remote, keeper: stay})
+	take(&readConn{Conn: nc, read: read})
 	return len(b)
 }

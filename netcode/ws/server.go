@@ -31,7 +31,14 @@ func (s *Server) Serve(l *loop.Loop, addr string) (net.Addr, error) {
 
 // Accept makes the handler of a connection that a loop accepted; it fits
 // loop.Loop.Listen. It runs on the loop of lc. nil is a connection to be closed.
-func (s *Server) Accept(lc *loop.Conn) loop.Handler {
+func (s *Server) Accept(lc *loop.Conn) loop.Handler { return s.Front(lc, s.Again) }
+
+// Front gives a connection its place at Config.Gate, reads its PROXY header if it
+// is to have one, and then hands it to what next makes: Again, or TLS, whose
+// connections come back by Attach. The place is a *gate.Stay, the keeper of lc; one
+// that is Refused goes to next too. All of it runs on the loop of lc. nil, of next
+// too, is a connection to be closed.
+func (s *Server) Front(lc *loop.Conn, next func(*loop.Conn) loop.Handler) loop.Handler {
 	peer := lc.RemoteAddr().Addr()
 	stay := s.cfg.Gate.Enter(peer)
 	if stay == nil {
@@ -39,17 +46,18 @@ func (s *Server) Accept(lc *loop.Conn) loop.Handler {
 	}
 	lc.SetKeeper(stay)
 	if s.cfg.ProxyProtocol && s.cfg.Gate.Trusted(peer) {
-		return newPreface(s, lc)
+		return newPreface(s, lc, next)
 	}
-	return s.Again(lc)
+	return next(lc)
 }
 
 // Again makes the handler for the next request of a connection that Accept took
 // and Config.Route answered. It runs on the loop of lc.
 func (s *Server) Again(lc *loop.Conn) loop.Handler { return (*port)(newConn(s, lc)) }
 
-// Attach brings a connection of package net to l: TLS, or a net.Pipe. It owns nc
-// unless it fails. Any goroutine may call it.
+// Attach brings a connection of package net to l: TLS, or a net.Pipe. One that
+// went through Front has its place already. It owns nc unless it fails. Any
+// goroutine may call it.
 func (s *Server) Attach(l *loop.Loop, nc net.Conn) error {
 	a := &attached{server: s}
 	lc, err := l.Attach(nc, a)
@@ -71,13 +79,18 @@ type attached struct {
 
 // open makes the Conn, on the loop, whichever comes first: its bytes or the mail.
 func (a *attached) open(lc *loop.Conn) {
-	if !a.opened {
-		a.opened = true
-		if h := a.server.Accept(lc); h != nil {
-			lc.SetHandler(h)
-		} else {
-			lc.Close(nil)
-		}
+	if a.opened {
+		return
+	}
+	a.opened = true
+	accept := a.server.Accept
+	if lc.Keeper() != nil {
+		accept = a.server.Again
+	}
+	if h := accept(lc); h != nil {
+		lc.SetHandler(h)
+	} else {
+		lc.Close(nil)
 	}
 }
 

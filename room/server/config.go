@@ -57,12 +57,13 @@ type Config struct {
 	MaxConns        int
 	MaxConnsPerAddr int
 	// MaxHandshakes bounds the new players a second, and MaxHandshakesPerAddr those
-	// of one address; four seconds' worth may come at once. The defaults are 2500
-	// and 128; negative is no bound.
+	// of one address; four seconds' worth may come at once. There may be four times
+	// as many TLS handshakes. The defaults are 2500 and 128; negative is no bound.
 	MaxHandshakes        int
 	MaxHandshakesPerAddr int
 	// TrustProxy are proxies whose X-Forwarded-For tells where requests come from.
-	// With ProxyProtocol their connections begin with a PROXY header, version 1 or 2.
+	// With ProxyProtocol their connections begin with a PROXY header, version 1 or 2,
+	// before TLS.
 	TrustProxy    []netip.Prefix
 	ProxyProtocol bool
 	// ShutdownTimeout bounds how long Run takes to end, default 5 s.
@@ -137,9 +138,6 @@ func (c *Config) validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("server: --tls-cert and --tls-key, TLSCert and TLSKey, go together: one of them is missing")
-	}
-	if c.ProxyProtocol && c.TLSCert != "" {
-		return errors.New("server: PROXY headers come before TLS, which ends at this server: let the proxy end it, or leave out --proxy-protocol")
 	}
 	if c.ProxyProtocol && len(c.TrustProxy) == 0 {
 		return errors.New("server: --proxy-protocol needs --trust-proxy, the proxies that send PROXY headers")

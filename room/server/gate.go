@@ -16,10 +16,10 @@ import (
 type limitFlags struct {
 	MaxConns             int      `default:"${conns}" help:"Connections in all; 0 for no bound. By default what the limit of open files leaves."`
 	MaxConnsPerAddr      int      `default:"${addrconns}" help:"Connections of one IPv4 address or IPv6 /64; 0 for no bound."`
-	MaxHandshakes        int      `default:"${handshakes}" help:"New players a second; 0 for no bound."`
-	MaxHandshakesPerAddr int      `default:"${addrhandshakes}" help:"New players a second of one address; 0 for no bound."`
+	MaxHandshakes        int      `default:"${handshakes}" help:"New players a second, with four TLS handshakes for each; 0 for no bound."`
+	MaxHandshakesPerAddr int      `default:"${addrhandshakes}" help:"The same of one address; 0 for no bound."`
 	TrustProxy           []string `placeholder:"CIDR,..." help:"Proxies whose X-Forwarded-For tells where requests come from."`
-	ProxyProtocol        bool     `help:"Connections of these proxies begin with a PROXY header, version 1 or 2."`
+	ProxyProtocol        bool     `help:"Connections of these proxies begin with a PROXY header, version 1 or 2, before TLS."`
 }
 
 // lay lays the flags over cfg, where 0 is the default.

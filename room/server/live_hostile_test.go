@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func (w *witness) wantAll() {
 	h.loop.Post(func() { got <- h.at().Stats() })
 	st := <-got
 	skipped := int(st.TicksSkipped) // since the machine stopped for too long
-	if w.l.loops[0].Engine() == loop.EngineStd {
+	if w.l.loops[0].Engine() == loop.EngineStd || w.l.tls != nil {
 		skipped += int(st.FramesRefused) // a goroutine writes, which may not have run for a tick
 	}
 	if len(w.ticks) < 10 || missing > skipped {
@@ -119,8 +120,10 @@ var (
 func TestHostile(t *testing.T) {
 	before := footprint()
 	t.Run("engines", func(t *testing.T) {
-		onBareEngines(t, func(t *testing.T, cfg Config) {
-			t.Parallel()
+		onEngines(t, func(t *testing.T, cfg Config) {
+			if !cfg.secure() { // which takes the processors by itself
+				t.Parallel()
+			}
 			cfg.Kinds = []*game.Kind{walkers, shouters, masses}
 			cfg.Grace = 10 * time.Millisecond
 			hostile(t, run(t, cfg))
@@ -207,7 +210,7 @@ func (l *live) wantShortTails() {
 func (l *live) deaf() *seat {
 	l.t.Helper()
 	s := l.join(client.Config{Kind: "shouters", Room: "loud"})
-	s.nc.(*net.TCPConn).SetReadBuffer(4 << 10)
+	tcp(s.nc).SetReadBuffer(4 << 10)
 	return s
 }
 
@@ -263,8 +266,16 @@ func (l *live) endless() {
 
 // reset ends a connection with a RST.
 func reset(nc net.Conn) {
-	nc.(*net.TCPConn).SetLinger(0)
-	nc.Close()
+	tcp(nc).SetLinger(0)
+	tcp(nc).Close()
+}
+
+// tcp is the connection under TLS, or without it the connection itself.
+func tcp(nc net.Conn) *net.TCPConn {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	return nc.(*net.TCPConn)
 }
 
 // floods sends more of everything than it may.
@@ -389,8 +400,8 @@ func (l *live) storm() {
 
 // gust is one player of the storm.
 func (l *live) gust(nonce string, dx int) error {
-	d := gobwas.Dialer{Protocols: []string{wire.Subprotocol}, Timeout: patience}
-	nc, br, _, err := d.Dial(context.Background(), "ws://"+l.addr+socketPath)
+	d := gobwas.Dialer{Protocols: []string{wire.Subprotocol}, Timeout: patience, TLSConfig: l.tls}
+	nc, br, _, err := d.Dial(context.Background(), l.url("ws", socketPath))
 	if err != nil {
 		return err
 	}

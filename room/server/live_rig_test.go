@@ -32,20 +32,15 @@ const patience = 20 * time.Second
 
 // onEngines runs a test on each engine that this system has, and over TLS.
 func onEngines(t *testing.T, test func(t *testing.T, cfg Config)) {
-	onBareEngines(t, test)
-	t.Run("tls", func(t *testing.T) {
-		pair := securetest.New(t, t.TempDir(), "server")
-		test(t, Config{Loops: 2, TLSCert: pair.Cert, TLSKey: pair.Key})
-	})
-}
-
-// onBareEngines is for tests that look at the bytes of sockets themselves.
-func onBareEngines(t *testing.T, test func(t *testing.T, cfg Config)) {
 	if runtime.GOOS == "linux" {
 		t.Run("epoll", func(t *testing.T) { test(t, Config{Engine: loop.EngineEpoll, Loops: 2}) })
 		t.Run("uring", func(t *testing.T) { test(t, Config{Engine: loop.EngineEpoll, Uring: true, Loops: 2}) })
 	}
 	t.Run("std", func(t *testing.T) { test(t, Config{Engine: loop.EngineStd, Loops: 2}) })
+	t.Run("tls", func(t *testing.T) {
+		pair := securetest.New(t, t.TempDir(), "server")
+		test(t, Config{Loops: 2, TLSCert: pair.Cert, TLSKey: pair.Key})
+	})
 }
 
 // live is a server that runs until its test ends.

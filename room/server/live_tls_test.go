@@ -123,7 +123,7 @@ func TestCertificateChangesWhileTheyPlay(t *testing.T) {
 func TestDrainWithHalfOpenHandshakes(t *testing.T) {
 	cfg, _ := secured(t)
 	l := run(t, cfg)
-	for _, said := range []string{"", "\x16\x03\x01\x02\x00\x01", "GET"} {
+	for _, said := range []string{"", "\x16\x03\x01\x02\x00\x01", "GET", clientHello(t)} {
 		nc, err := net.Dial("tcp", l.addr)
 		if err != nil {
 			t.Fatal(err)
@@ -138,6 +138,7 @@ func TestDrainWithHalfOpenHandshakes(t *testing.T) {
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("the drain took %v", took)
 	}
+	eventually(t, "their places are free", func() bool { return l.held() == 0 })
 }
 
 func TestTLSFlags(t *testing.T) {

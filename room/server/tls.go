@@ -3,15 +3,34 @@ package server
 import (
 	"net"
 
+	"github.com/roomd/roomd/netcode/gate"
+	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/secure"
 )
 
-// listen opens the port, on the first loop.
+// listen opens the port, on the first loop. Limits and PROXY headers come before
+// TLS.
 func (s *Server) listen() (net.Addr, error) {
-	if s.secure != nil {
-		return s.loops[0].Listen(s.cfg.Listen, s.secure.Accept)
+	if s.secure == nil {
+		return s.ws.Serve(s.loops[0], s.cfg.Listen)
 	}
-	return s.ws.Serve(s.loops[0], s.cfg.Listen)
+	return s.loops[0].Listen(s.cfg.Listen, func(c *loop.Conn) loop.Handler { return s.ws.Front(c, s.beginTLS) })
+}
+
+// beginTLS takes a connection that went through ws.Server.Front. To tell one that
+// it is too many would take a handshake, so it is closed: but not where it counts
+// for nobody, since probes come from there.
+func (s *Server) beginTLS(c *loop.Conn) loop.Handler {
+	refused := c.Keeper().(*gate.Stay).Refused() != gate.Welcome
+	if refused && s.gate.Counts(c.RemoteAddr().Addr()) {
+		return nil
+	}
+	return s.secure.Accept(c)
+}
+
+// mayHandshake implements secure.Config.Admit.
+func (s *Server) mayHandshake(c *loop.Conn) bool {
+	return s.gate.Secure(loop.Now(), c.RemoteAddr().Addr()) == gate.Welcome
 }
 
 // secured takes a connection that got through the gate.
