@@ -167,6 +167,7 @@ func hostile(t *testing.T, l *live) {
 		for _, b := range []byte("\r\nX:") { // a byte more buys no time
 			g.nc.Write([]byte{b})
 		}
+		g.nc.SetDeadline(time.Now().Add(patience)) // what came before may have taken long
 		if b, _ := io.ReadAll(g.br); !bytes.HasPrefix(b, []byte("HTTP/1.1 408 ")) {
 			t.Errorf("a head that never ends was answered %q", b)
 		}
@@ -178,7 +179,7 @@ func hostile(t *testing.T, l *live) {
 	}
 	eventually(t, "who never reads is ended", func() bool {
 		l.wantShortTails()
-		return l.ended(func(s *room.Stats) uint64 { return s.Slow }) == 1
+		return l.ended(func(s *room.Stats) uint64 { return s.Slow }) > 0
 	})
 	deaf.nc.Close()
 	eventually(t, "only the healthy are left", func() bool { return l.held() == started && l.conns() == int64(started) })
