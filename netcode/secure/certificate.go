@@ -8,7 +8,18 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/roomd/roomd/netcode/loop"
 )
+
+// certificates is where a Gate has its certificates from. Any goroutine may use
+// it.
+type certificates interface {
+	// get is the certificate for a handshake. It waits for nothing but files.
+	get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
+	// fill adds what is known of the certificates to s.
+	fill(s *Stats)
+}
 
 // certificate is a pair of files, read again when they change. Any goroutine may
 // use it.
@@ -35,6 +46,19 @@ func loadCertificate(cert, key string, log *slog.Logger, now time.Duration) (*ce
 	}
 	c.pair = pair
 	return c, nil
+}
+
+// get implements certificates.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.at(loop.Now()), nil
+}
+
+// fill implements certificates.
+func (c *certificate) fill(s *Stats) {
+	s.Reloads, s.Unusable = c.reloads.Load(), c.failures.Load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Expires = c.pair.Leaf.NotAfter
 }
 
 // at is the certificate to use at time now, at most lookEvery behind its files.

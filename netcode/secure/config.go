@@ -28,14 +28,21 @@ const (
 	maxRecord  = 1 << 14
 	// lookEvery is the least time between two looks at the files of a certificate.
 	lookEvery = time.Second
+	// acmeRetry is the time after an attempt to have a certificate made, longer than
+	// the minute for which autocert remembers that it failed; cacheWait is how long a
+	// handshake waits for an attempt, which the cache may answer.
+	acmeRetry = 90 * time.Second
+	cacheWait = 250 * time.Millisecond
 )
 
-// Config says what a Gate asks for. Cert, Key and Take are required. It is copied
-// by NewGate.
+// Config says what a Gate asks for. Take is required, and Cert and Key, or ACME. It
+// is copied by NewGate.
 type Config struct {
 	// Cert and Key are PEM files: a certificate with those that lead to its
 	// authority, and its private key. They are read again when they change.
 	Cert, Key string
+	// ACME, instead of files, has an authority make the certificates.
+	ACME *ACME
 	// Handshakes bounds the handshakes at a time, Waiting the connections that wait
 	// for one; further ones are closed.
 	Handshakes int
@@ -65,12 +72,17 @@ func (c *Config) validate() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case c.Cert == "" || c.Key == "":
+	case c.ACME != nil && (c.Cert != "" || c.Key != ""):
+		return errors.New("secure: certificates are made by ACME or come from files: use one of them")
+	case c.ACME == nil && (c.Cert == "" || c.Key == ""):
 		return errors.New("secure: a certificate needs its key, and a key its certificate: give both files")
 	case c.Take == nil:
 		return errors.New("secure: Config.Take is missing: it gets the connections")
 	case c.Handshakes < 0 || c.Waiting < 0 || c.Timeout < 0:
 		return fmt.Errorf("secure: Config.Handshakes %d, Waiting %d and Timeout %v must not be negative", c.Handshakes, c.Waiting, c.Timeout)
+	}
+	if c.ACME != nil {
+		return c.ACME.validate()
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/crypto/acme"
+
 	"github.com/roomd/roomd/netcode/loop"
 )
 
@@ -19,7 +21,7 @@ var ErrLate = errors.New("secure: no handshake in time")
 // only on the loop that listens.
 type Gate struct {
 	cfg   Config
-	cert  *certificate
+	cert  certificates
 	tls   *tls.Config
 	count [results]atomic.Uint64
 
@@ -40,20 +42,30 @@ func NewGate(cfg Config) (*Gate, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cert, err := loadCertificate(cfg.Cert, cfg.Key, cfg.Log, loop.Now())
+	g := &Gate{cfg: cfg, busy: map[net.Conn]struct{}{}}
+	// RFC 7301. What follows reads the head of a request itself.
+	g.tls = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	var err error
+	if cfg.ACME != nil {
+		g.cert, err = newAuthority(*cfg.ACME, cfg.Log)
+		g.tls.NextProtos = append(g.tls.NextProtos, acme.ALPNProto)
+	} else {
+		g.cert, err = loadCertificate(cfg.Cert, cfg.Key, cfg.Log, loop.Now())
+	}
 	if err != nil {
 		return nil, err
 	}
-	g := &Gate{cfg: cfg, cert: cert, busy: map[net.Conn]struct{}{}}
-	g.tls = &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		// RFC 7301. What follows reads the head of a request itself.
-		NextProtos: []string{"http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return cert.at(loop.Now()), nil
-		},
-	}
+	g.tls.GetCertificate = g.cert.get
 	return g, nil
+}
+
+// Obtain has certificates made that are missing, if Config.ACME says so. The port
+// is open by then: the authority comes to it. What fails is tried again for those
+// who come for it. It does not wait.
+func (g *Gate) Obtain() {
+	if a, ok := g.cert.(*authority); ok {
+		a.begin()
+	}
 }
 
 // Accept fits loop.Loop.Listen. It runs on the loop of c.
@@ -131,6 +143,10 @@ func (g *Gate) shake(v visitor) {
 		err = v.nc.SetDeadline(time.Time{})
 	}
 	switch {
+	case err == nil && tc.ConnectionState().NegotiatedProtocol == acme.ALPNProto:
+		g.count[Done].Add(1)
+		tc.Close() // RFC 8737 section 3: no data follows
+		return
 	case err == nil:
 		g.count[Done].Add(1)
 		g.cfg.Take(tc)

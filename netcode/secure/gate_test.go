@@ -54,7 +54,9 @@ func newRig(t *testing.T, engine loop.Engine, cfg Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Cert, cfg.Key = r.pair.Cert, r.pair.Key
+	if cfg.ACME == nil {
+		cfg.Cert, cfg.Key = r.pair.Cert, r.pair.Key
+	}
 	if cfg.Take == nil {
 		cfg.Take = func(nc net.Conn) {
 			if _, err := l.Attach(nc, echo{}); err != nil {

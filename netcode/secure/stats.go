@@ -7,7 +7,7 @@ type Result uint8
 
 // The results, each counted in Stats.Results.
 const (
-	Done    Result = iota // given to Config.Take
+	Done    Result = iota // given to Config.Take, or all that an authority wanted
 	Failed                // the two did not agree, or the peer left
 	Late                  // not over in time, or nothing was said
 	Refused               // by Config.Admit, or too many were waiting
@@ -29,22 +29,20 @@ type Stats struct {
 	Results  [results]uint64 // connections that are through, by Result
 	Busy     int             // handshakes now
 	Waiting  int             // connections that wait for one now
-	Reloads  uint64          // times that changed files were read
-	Unusable uint64          // changes of the files that could not be used
-	Expires  time.Time       // the end of the certificate in use
+	Reloads  uint64          // times that changed files were read, or first certificates came by ACME
+	Unusable uint64          // changes of the files that could not be used, or attempts by ACME that failed
+	Expires  time.Time       // the end of the certificate in use, of the first of several to end; zero: none is
 }
 
 // Stats reads the counters. Any goroutine may call it.
 func (g *Gate) Stats() Stats {
-	s := Stats{Reloads: g.cert.reloads.Load(), Unusable: g.cert.failures.Load()}
+	var s Stats
 	for r := range s.Results {
 		s.Results[r] = g.count[r].Load()
 	}
 	g.mu.Lock()
 	s.Busy, s.Waiting = len(g.busy), len(g.queue)
 	g.mu.Unlock()
-	g.cert.mu.Lock()
-	s.Expires = g.cert.pair.Leaf.NotAfter
-	g.cert.mu.Unlock()
+	g.cert.fill(&s)
 	return s
 }

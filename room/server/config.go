@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/loop"
+	"github.com/roomd/roomd/netcode/secure"
 	"github.com/roomd/roomd/netcode/sse"
 	"github.com/roomd/roomd/room/cluster"
 )
@@ -25,6 +26,12 @@ type Config struct {
 	// TLSCert and TLSKey are PEM files; with them the port speaks TLS alone. They
 	// are read again when they change.
 	TLSCert, TLSKey string
+	// ACMEHosts, instead of those files, are names that an ACME authority makes
+	// certificates for: Let's Encrypt, or that of ACMEDirectory, a URL. It connects to
+	// port 443 of each, which is to be this server. ACMECache is a folder that keeps
+	// certificates and keys.
+	ACMEHosts                []string
+	ACMECache, ACMEDirectory string
 	// Deflate compresses WebSocket messages of 512 bytes and more for clients that
 	// ask for it, as browsers do: less to send for more work and a wait.
 	Deflate bool
@@ -139,6 +146,14 @@ func (c *Config) validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("server: --tls-cert and --tls-key, TLSCert and TLSKey, go together: one of them is missing")
 	}
+	switch {
+	case len(c.ACMEHosts) == 0 && (c.ACMECache != "" || c.ACMEDirectory != ""):
+		return errors.New("server: --acme-cache and --acme-directory are for certificates of --acme-host, which is missing")
+	case len(c.ACMEHosts) > 0 && c.TLSCert != "":
+		return errors.New("server: --acme-host has certificates made, and --tls-cert names one: use one of them")
+	case len(c.ACMEHosts) > 0 && c.ACMECache == "":
+		return errors.New("server: --acme-host needs --acme-cache, a folder that keeps certificates: authorities make only a few a week")
+	}
 	if c.ProxyProtocol && len(c.TrustProxy) == 0 {
 		return errors.New("server: --proxy-protocol needs --trust-proxy, the proxies that send PROXY headers")
 	}
@@ -149,7 +164,15 @@ func (c *Config) validate() error {
 }
 
 // secure reports whether the port speaks TLS.
-func (c *Config) secure() bool { return c.TLSCert != "" }
+func (c *Config) secure() bool { return c.TLSCert != "" || len(c.ACMEHosts) > 0 }
+
+// acme is nil without ACMEHosts.
+func (c *Config) acme() *secure.ACME {
+	if len(c.ACMEHosts) == 0 {
+		return nil
+	}
+	return &secure.ACME{Hosts: c.ACMEHosts, Cache: c.ACMECache, Directory: c.ACMEDirectory}
+}
 
 // validate rejects contradictions.
 func (c *ClusterConfig) validate() error {

@@ -48,6 +48,7 @@ var only = []struct {
 	{"github.com/gobwas/", []string{"netcode/ws", "netcode/client", "loadtest"}, "frames are made in one place on each side"},
 	{"github.com/nats-io/", []string{"room/cluster", "loadtest"}, "rooms are sharded in one place, and broken in another"},
 	{"github.com/alecthomas/kong", []string{"room/server", "loadtest"}, "flags belong to commands"},
+	{"golang.org/x/crypto/", []string{"netcode/secure"}, "certificates are got where TLS is spoken"},
 	{"github.com/prometheus/", []string{"room/server"}, "counters are plain fields, exported once"},
 	{module + "game/gametest", nil, "games are checked in tests, which are not looked at here"},
 }

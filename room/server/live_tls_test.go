@@ -151,6 +151,12 @@ func TestTLSFlags(t *testing.T) {
 		{[]string{"--tls-key", pair.Key}, "go together"},
 		{[]string{"--tls-cert", pair.Key, "--tls-key", pair.Cert}, pair.Key},
 		{[]string{"--tls-cert", "/nowhere.pem", "--tls-key", pair.Key}, "/nowhere.pem"},
+		{[]string{"--acme-host", "a.test"}, "--acme-cache"},
+		{[]string{"--acme-cache", t.TempDir()}, "--acme-host"},
+		{[]string{"--acme-directory", "https://ca.test/"}, "--acme-host"},
+		{[]string{"--acme-host", "a.test", "--acme-cache", t.TempDir(), "--tls-cert", pair.Cert, "--tls-key", pair.Key}, "use one of them"},
+		{[]string{"--acme-host", "a.test,b", "--acme-cache", t.TempDir()}, `"b"`},
+		{[]string{"--acme-host", "a.test", "--acme-cache", pair.Cert}, pair.Cert},
 	} {
 		var out, errs bytes.Buffer
 		if code := Exec(Config{Kinds: []*game.Kind{walkers}}, c.args, &out, &errs); code != 1 || !strings.Contains(errs.String(), c.want) {

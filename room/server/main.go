@@ -1,11 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -71,6 +73,7 @@ type serveCmd struct {
 	Listen   string            `default:"${listen}" help:"Address to listen on."`
 	TLSCert  string            `name:"tls-cert" placeholder:"FILE" default:"${tls_cert}" help:"Certificate (PEM) to speak TLS with: https and wss. Read again when it changes."`
 	TLSKey   string            `name:"tls-key" placeholder:"FILE" default:"${tls_key}" help:"Key of that certificate."`
+	ACME     acmeFlags         `embed:"" prefix:"acme-"`
 	Deflate  bool              `default:"${deflate}" negatable:"" help:"Compress messages of 512 bytes and more for clients that ask for it: first states, large rooms."`
 	Origins  []string          `name:"origin" placeholder:"URL" help:"Web origin that may connect beside this server's own; * for all."`
 	Engine   string            `enum:"auto,epoll,std" default:"${engine}" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
@@ -85,6 +88,13 @@ type serveCmd struct {
 	Cluster  clusterFlags      `embed:"" group:"A node of a cluster:"`
 	Log      string            `enum:"text,json" default:"text" help:"Log format: text or json."`
 	LogLevel slog.Level        `default:"INFO" help:"Least level logged: debug, info, warn or error."`
+}
+
+// acmeFlags have certificates made.
+type acmeFlags struct {
+	Host      []string `placeholder:"NAME,..." help:"Have Let's Encrypt make certificates for these names, whose port 443 is this server, and agree to its terms."`
+	Cache     string   `placeholder:"DIR" help:"Folder that keeps these certificates and their keys."`
+	Directory string   `placeholder:"URL" help:"Have another ACME authority make them."`
 }
 
 // natsFlags are how a NATS is reached, by nodes and by operators.
@@ -147,6 +157,10 @@ func (c *clusterFlags) config() (*ClusterConfig, error) {
 func (c *serveCmd) Run(cfg *Config, o output) error {
 	cfg.Listen, cfg.Loops, cfg.Grace, cfg.Empty, cfg.MaxRooms = c.Listen, c.Loops, c.Grace, c.Empty, c.MaxRooms
 	cfg.SpectateRate, cfg.Deflate, cfg.TLSCert, cfg.TLSKey = c.Spectate, c.Deflate, c.TLSCert, c.TLSKey
+	if len(c.ACME.Host) > 0 {
+		cfg.ACMEHosts = c.ACME.Host
+	}
+	cfg.ACMECache, cfg.ACMEDirectory = cmp.Or(c.ACME.Cache, cfg.ACMECache), cmp.Or(c.ACME.Directory, cfg.ACMEDirectory)
 	cfg.Origins = append(cfg.Origins, c.Origins...)
 	if len(c.Params) > 0 {
 		params := maps.Clone(cfg.Params)
@@ -190,14 +204,22 @@ func (c *serveCmd) Run(cfg *Config, o output) error {
 	}()
 	go func() {
 		if addr, err := srv.Addr(ctx); err == nil {
-			scheme := "http"
-			if cfg.secure() {
-				scheme = "https"
-			}
-			fmt.Fprintf(o.out, "Play at %s://%s/\n", scheme, strings.Replace(addr.String(), "[::]", "localhost", 1))
+			fmt.Fprintln(o.out, "Play at", cfg.url(addr))
 		}
 	}()
 	return srv.Run(ctx)
+}
+
+// url is where players of a server at addr find it.
+func (c *Config) url(addr net.Addr) string {
+	at := strings.Replace(addr.String(), "[::]", "localhost", 1)
+	if _, port, err := net.SplitHostPort(at); err == nil && len(c.ACMEHosts) > 0 {
+		at = strings.TrimSuffix(net.JoinHostPort(c.ACMEHosts[0], port), ":443")
+	}
+	if c.secure() {
+		return "https://" + at + "/"
+	}
+	return "http://" + at + "/"
 }
 
 func newLogger(format string, level slog.Level, w io.Writer) *slog.Logger {

@@ -92,7 +92,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	if cfg.secure() {
-		s.secure, err = secure.NewGate(secure.Config{Cert: cfg.TLSCert, Key: cfg.TLSKey, Admit: s.mayHandshake, Take: s.secured, Log: cfg.Log})
+		s.secure, err = secure.NewGate(secure.Config{
+			Cert: cfg.TLSCert, Key: cfg.TLSKey, ACME: cfg.acme(), Admit: s.mayHandshake, Take: s.secured, Log: cfg.Log,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("server: %w", err)
 		}

@@ -14,7 +14,11 @@ func (s *Server) listen() (net.Addr, error) {
 	if s.secure == nil {
 		return s.ws.Serve(s.loops[0], s.cfg.Listen)
 	}
-	return s.loops[0].Listen(s.cfg.Listen, func(c *loop.Conn) loop.Handler { return s.ws.Front(c, s.beginTLS) })
+	addr, err := s.loops[0].Listen(s.cfg.Listen, func(c *loop.Conn) loop.Handler { return s.ws.Front(c, s.beginTLS) })
+	if err == nil {
+		s.secure.Obtain()
+	}
+	return addr, err
 }
 
 // beginTLS takes a connection that went through ws.Server.Front. To tell one that
@@ -51,7 +55,9 @@ func (c *collector) tls(m emitter) {
 	}
 	m.gauge("tls_handshakes", "Handshakes under way.", float64(s.Busy))
 	m.gauge("tls_waiting", "Connections that wait for a handshake to end.", float64(s.Waiting))
-	m.counter("tls_reloads_total", "Changed certificates taken into use.", s.Reloads)
-	m.counter("tls_reloads_failed_total", "Changed certificates that could not be used.", s.Unusable)
-	m.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use ends.", float64(s.Expires.Unix()))
+	m.counter("tls_reloads_total", "Changed certificates, and first ones by ACME, taken into use.", s.Reloads)
+	m.counter("tls_reloads_failed_total", "Changed certificates that could not be used, and attempts by ACME that failed.", s.Unusable)
+	if !s.Expires.IsZero() {
+		m.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use ends, the first of them.", float64(s.Expires.Unix()))
+	}
 }
