@@ -34,7 +34,7 @@ func (l *HTTPListener) Hand(nc net.Conn) {
 		default:
 		}
 	}
-	nc.Close()
+	go nc.Close() // which writes, over TLS, and may wait for that
 }
 
 // Accept waits for the next connection; net.ErrClosed after Close.
