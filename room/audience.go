@@ -152,10 +152,11 @@ func (a *audience) restore(v *Viewer, req *Resume, since game.Tick) {
 // commit makes e the newest entry. Lasting events of the entry that leaves the
 // ring are lost for viewers who hold an older one.
 func (a *audience) commit(e *game.Entry) {
-	if old := a.ring.Oldest(); a.behind > 0 && a.ring.Len() == a.capacity {
+	if a.behind > 0 && a.ring.Len() == a.capacity {
+		oldest, events := a.ring.Oldest()
 		for _, v := range a.viewers {
-			if v.base != 0 && v.base < old.Tick && !v.lost {
-				v.lost = hearsLasting(old, v.seat, a.teams(e, v.seat))
+			if v.base != 0 && v.base < oldest && !v.lost {
+				v.lost = hearsLasting(events, v.seat, a.teams(e, v.seat))
 			}
 		}
 	}
@@ -168,9 +169,9 @@ func (a *audience) commit(e *game.Entry) {
 	a.ring.Commit(e)
 }
 
-func hearsLasting(e *game.Entry, seat game.PlayerID, teams game.Teams) bool {
-	for i := range e.Events {
-		ev := &e.Events[i]
+func hearsLasting(events []game.EventRecord, seat game.PlayerID, teams game.Teams) bool {
+	for i := range events {
+		ev := &events[i]
 		if !ev.Fleeting && (ev.To == 0 && ev.Teams&teams != 0 || ev.To != 0 && ev.To == seat) {
 			return true
 		}

@@ -45,7 +45,7 @@ func (a *audience) transfer(v *Viewer, g *group) {
 // keyframe is done with: sent, or to be made anew of the newest entry.
 func (a *audience) proceed(v *Viewer) bool {
 	t := v.transfer
-	if a.ring.At(t.tick) != t.entry {
+	if t.entry = a.ring.At(t.tick); t.entry == nil {
 		a.outlived(v)
 		return true
 	}

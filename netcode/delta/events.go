@@ -20,11 +20,11 @@ func (e *Encoder) AppendEvents(dst []byte, ring *Ring, from, to game.Tick, v Vie
 	if last == nil || from >= to {
 		return dst
 	}
-	for i := ring.since(from + 1); i < ring.n; i++ {
-		entry := ring.at(i)
-		if entry.Tick > to {
-			break
+	for i := ring.since(from + 1); i < ring.Len() && ring.tick(i) <= to; i++ {
+		if !ring.hasEvents(i) {
+			continue
 		}
+		entry := ring.entry(i)
 		for j := range entry.Events {
 			ev := &entry.Events[j]
 			if v.hears(ev) && !(ev.Fleeting && entry.Tick < fleetCut) && int(ev.Type) < len(e.events) {

@@ -21,4 +21,13 @@ const (
 	// ownedIndexes is the number of steps from entry to entry of which an Encoder
 	// remembers whose rows changed: the newest, and three for viewers who lag.
 	ownedIndexes = 4
+	// openEntries is the number of newest entries that a Ring keeps as they are: what
+	// a viewer needs who takes every frame. Older ones are packed.
+	openEntries = predictRun + 1
+	// spareEntries bounds the entries that a Ring keeps for reuse.
+	spareEntries = 4
+	// packLanes is the number of lanes of a packed entry that share a mask.
+	packLanes = 16
+	// leastArchive is the least buffer worth making smaller, in bytes.
+	leastArchive = 4 << 10
 )

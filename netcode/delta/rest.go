@@ -194,7 +194,7 @@ func (p *Rest) Read(b []byte, base *game.Entry, public *State, v View, into *gam
 		}
 	}
 	readSeats(in, base.Seats, into)
-	p.readEvents(in, into)
+	readEvents(in, p.schema, into)
 	if in.Bad || len(in.B) > 0 {
 		return errRest
 	}
@@ -212,12 +212,7 @@ func (p *Rest) readTable(in *varints, t int, was *game.TableRows, public *State,
 	}
 	is.Meta, is.Lanes = sized(is.Meta, n), sized(is.Lanes, n*plan.lanes)
 	clear(is.Meta[copy(is.Meta, was.Meta):])
-	for r := in.next(-1, n); r >= 0; r = in.next(r, n) {
-		m := &is.Meta[r]
-		m.Gen = uint16(in.UintMax(1<<16 - 1))
-		m.Owner = game.PlayerID(in.UintMax(1<<16 - 1))
-		m.Show, m.Reveal = game.Teams(in.Uint()), game.Teams(in.Uint())
-	}
+	readMetas(in, is.Meta)
 	for r := range n {
 		row := is.Row(r, plan.lanes)
 		if is.Meta[r].Gen == 0 {
@@ -238,6 +233,15 @@ func (p *Rest) readTable(in *varints, t int, was *game.TableRows, public *State,
 	}
 }
 
+func readMetas(in *varints, is []game.RowMeta) {
+	for r := in.next(-1, len(is)); r >= 0; r = in.next(r, len(is)) {
+		m := &is[r]
+		m.Gen = uint16(in.UintMax(1<<16 - 1))
+		m.Owner = game.PlayerID(in.UintMax(1<<16 - 1))
+		m.Show, m.Reveal = game.Teams(in.Uint()), game.Teams(in.Uint())
+	}
+}
+
 func readSeats(in *varints, was []game.Seat, into *game.Entry) {
 	n := in.UintMax(game.MaxMaxPlayers + 1)
 	into.Seats = sized(into.Seats, n)
@@ -255,7 +259,7 @@ func readSeats(in *varints, was []game.Seat, into *game.Entry) {
 	}
 }
 
-func (p *Rest) readEvents(in *varints, into *game.Entry) {
+func readEvents(in *varints, s *game.Schema, into *game.Entry) {
 	into.Events, into.EventLanes = into.Events[:0], into.EventLanes[:0]
 	for range in.UintMax(len(in.B)) {
 		kind := in.UintMax(1<<9 - 1)
@@ -263,11 +267,11 @@ func (p *Rest) readEvents(in *varints, into *game.Entry) {
 			Type: uint8(kind >> 1), Fleeting: kind&1 != 0, To: game.PlayerID(in.UintMax(1<<16 - 1)),
 			Teams: game.Teams(in.Uint()), Lane: int32(len(into.EventLanes)),
 		}
-		if int(ev.Type) >= len(p.schema.Events) || in.UintMax(p.schema.Events[ev.Type].Lanes) != p.schema.Events[ev.Type].Lanes {
+		if int(ev.Type) >= len(s.Events) || in.UintMax(s.Events[ev.Type].Lanes) != s.Events[ev.Type].Lanes {
 			in.Bad = true
 			return
 		}
-		ev.Lanes = int32(p.schema.Events[ev.Type].Lanes)
+		ev.Lanes = int32(s.Events[ev.Type].Lanes)
 		for range ev.Lanes {
 			into.EventLanes = append(into.EventLanes, int32(in.Int()))
 		}

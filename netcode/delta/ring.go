@@ -1,21 +1,26 @@
 package delta
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/roomd/roomd/game"
 )
 
 // Ring is a room's history: its newest entries, by count, so that they stay
-// however long a sleeping room makes no new ones. Entries are recycled; when
-// warm it does not allocate. It belongs to the room's goroutine.
+// however long a sleeping room makes no new ones. The few that most viewers need
+// are held as they are, the others packed until they are asked for. Entries are
+// recycled; when warm it does not allocate, unless viewers lag. It belongs to the
+// room's goroutine.
 type Ring struct {
-	schema   *game.Schema
-	entries  []*game.Entry // circular; entries[first] is the oldest
-	first, n int
-	pins     [MaxPins]pin
-	free     []*game.Entry
-	next     *game.Entry
+	schema *game.Schema
+	open   []*game.Entry // the newest, newest first
+	old    archive       // those before
+	kept   []kept        // of old, those that were asked for
+	pins   [MaxPins]pin
+	free   []*game.Entry
+	next   *game.Entry
+	told   *game.Entry // events of Oldest
 }
 
 type pin struct {
@@ -23,14 +28,18 @@ type pin struct {
 	count int
 }
 
+// kept is an entry that is packed, and held as it was for as long as every tick
+// asks for it.
+type kept struct {
+	e     *game.Entry
+	asked bool // since the last Commit
+}
+
 // NewRing returns an empty ring for the newest capacity entries, at least 2.
 func NewRing(s *game.Schema, capacity int) *Ring {
 	capacity = max(capacity, 2)
-	return &Ring{
-		schema:  s,
-		entries: make([]*game.Entry, capacity),
-		free:    make([]*game.Entry, 0, capacity+MaxPins+1),
-	}
+	open := min(capacity, openEntries)
+	return &Ring{schema: s, open: make([]*game.Entry, 0, open), old: newArchive(capacity - open)}
 }
 
 // Next is the entry to fill for the coming Commit: a recycled one, whose old
@@ -39,13 +48,26 @@ func (r *Ring) Next() *game.Entry {
 	if r.next != nil {
 		return r.next
 	}
-	if n := len(r.free); n > 0 {
-		r.next = r.free[n-1]
-		r.free = r.free[:n-1]
-	} else {
-		r.next = r.schema.NewEntry(0)
-	}
+	r.next = r.spare()
 	return r.next
+}
+
+// spare is an entry to be filled.
+func (r *Ring) spare() *game.Entry {
+	n := len(r.free)
+	if n == 0 {
+		return r.schema.NewEntry(0)
+	}
+	e := r.free[n-1]
+	r.free = r.free[:n-1]
+	return e
+}
+
+// recycle takes back an entry that is held no more, unless it is pinned.
+func (r *Ring) recycle(e *game.Entry) {
+	if r.pinned(e) == nil && len(r.free) < spareEntries {
+		r.free = append(r.free, e)
+	}
 }
 
 // Commit makes e, which Next gave, the newest entry; it is immutable from now
@@ -59,43 +81,66 @@ func (r *Ring) Commit(e *game.Entry) {
 		panic("delta: Commit of an entry that is not newer")
 	}
 	r.next = nil
-	if r.n == len(r.entries) {
-		old := r.entries[r.first]
-		r.entries[r.first] = nil
-		r.first = (r.first + 1) % len(r.entries)
-		r.n--
-		if r.pinned(old) == nil {
-			r.free = append(r.free, old)
-		}
+	if n := len(r.open); n < cap(r.open) {
+		r.open = append(r.open, e)
+	} else {
+		last := r.open[n-1]
+		r.old.push(last, r.open[n-2])
+		r.recycle(last)
 	}
-	r.entries[(r.first+r.n)%len(r.entries)] = e
-	r.n++
+	copy(r.open[1:], r.open)
+	r.open[0] = e
+	r.sweep()
+}
+
+// sweep lets entries go that the tick before did not ask for.
+func (r *Ring) sweep() {
+	n := 0
+	for _, k := range r.kept {
+		if !k.asked || k.e.Tick < r.tick(0) {
+			r.recycle(k.e)
+			continue
+		}
+		r.kept[n] = kept{e: k.e}
+		n++
+	}
+	clear(r.kept[n:])
+	r.kept = r.kept[:n]
 }
 
 // Newest is the newest entry, or nil.
 func (r *Ring) Newest() *game.Entry {
-	if r.n == 0 {
+	if len(r.open) == 0 {
 		return nil
 	}
-	return r.at(r.n - 1)
+	return r.open[0]
 }
 
-// Oldest is the oldest entry that is held without a pin, or nil.
-func (r *Ring) Oldest() *game.Entry {
-	if r.n == 0 {
-		return nil
+// Oldest is the tick of the oldest entry that is held without a pin, and its
+// events, valid until the next call: nothing of an empty ring.
+func (r *Ring) Oldest() (game.Tick, []game.EventRecord) {
+	switch {
+	case r.Len() == 0:
+		return 0, nil
+	case r.old.n == 0:
+		e := r.open[len(r.open)-1]
+		return e.Tick, e.Events
 	}
-	return r.at(0)
+	if r.told == nil {
+		r.told = &game.Entry{}
+	}
+	r.old.events(0, r.schema, r.told)
+	return r.tick(0), r.told.Events
 }
 
 // Len is the number of entries held without a pin.
-func (r *Ring) Len() int { return r.n }
+func (r *Ring) Len() int { return r.old.n + len(r.open) }
 
 // At is the entry of a tick, or nil when the room made none or it is gone. It
 // is valid until the next Commit, or until Unpin when pinned.
 func (r *Ring) At(tick game.Tick) *game.Entry {
-	if i := r.since(tick); i < r.n && r.at(i).Tick == tick {
-		return r.at(i)
+	if i := r.since(tick); i < r.Len() && r.tick(i) == tick {
+		return r.entry(i)
 	}
 	for i := range r.pins {
 		if p := &r.pins[i]; p.e != nil && p.e.Tick == tick {
@@ -135,8 +180,8 @@ func (r *Ring) Unpin(e *game.Entry) {
 		return
 	}
 	*p = pin{}
-	if r.n == 0 || e.Tick < r.at(0).Tick {
-		r.free = append(r.free, e)
+	if !slices.Contains(r.open, e) && !slices.ContainsFunc(r.kept, func(k kept) bool { return k.e == e }) {
+		r.recycle(e)
 	}
 }
 
@@ -149,9 +194,70 @@ func (r *Ring) pinned(e *game.Entry) *pin {
 	return nil
 }
 
-func (r *Ring) at(i int) *game.Entry { return r.entries[(r.first+i)%len(r.entries)] }
+// tick is that of entry i, counted from the oldest.
+func (r *Ring) tick(i int) game.Tick {
+	if i < r.old.n {
+		return r.old.record(i).tick
+	}
+	return r.opened(i).Tick
+}
 
-// since is the place of the oldest entry that is not before tick.
+// opened is entry i, which is one of those open.
+func (r *Ring) opened(i int) *game.Entry { return r.open[len(r.open)-1-(i-r.old.n)] }
+
+func (r *Ring) hasEvents(i int) bool {
+	if i < r.old.n {
+		return r.old.hasEvents(i)
+	}
+	return len(r.opened(i).Events) > 0
+}
+
+// entry is entry i. A packed one is unpacked with all between it and the next that
+// is not, so that who goes through them in order unpacks each once.
+func (r *Ring) entry(i int) *game.Entry {
+	e, at := r.whole(i), i
+	for e == nil {
+		at++
+		e = r.whole(at)
+	}
+	for at > i {
+		at--
+		next := e
+		e = r.spare()
+		r.old.unpack(at, r.schema, next, e)
+		r.kept = append(r.kept, kept{e, true})
+	}
+	return e
+}
+
+// whole is entry i unless it is packed only.
+func (r *Ring) whole(i int) *game.Entry {
+	if i >= r.old.n {
+		return r.opened(i)
+	}
+	tick := r.old.record(i).tick
+	for j := range r.kept {
+		if k := &r.kept[j]; k.e.Tick == tick {
+			k.asked = true
+			return k.e
+		}
+	}
+	for j := range r.pins {
+		if p := &r.pins[j]; p.e != nil && p.e.Tick == tick {
+			return p.e
+		}
+	}
+	return nil
+}
+
+// since is the place of the oldest entry that is not before tick. Most are asked
+// for the newest.
 func (r *Ring) since(tick game.Tick) int {
-	return sort.Search(r.n, func(i int) bool { return r.at(i).Tick >= tick })
+	n := r.Len()
+	for i := n - 1; i >= r.old.n; i-- {
+		if r.tick(i) < tick {
+			return i + 1
+		}
+	}
+	return sort.Search(r.old.n, func(i int) bool { return r.tick(i) >= tick })
 }
