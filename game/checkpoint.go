@@ -230,15 +230,15 @@ func (w *World) readSeats(r *stateReader) {
 	last := 0
 	for range r.u16() {
 		p, teams := int(r.u16()), Teams(r.u64())
-		if p >= len(w.seats) {
-			r.fail(fmt.Sprintf("seat %d is taken, of %d seats", p, len(w.seats)-1))
+		if p > w.opts.MaxPlayers {
+			r.fail(fmt.Sprintf("seat %d is taken, of %d seats", p, w.opts.MaxPlayers))
 			return
 		}
 		if p <= last || teams == Nobody {
 			r.fail("a seat out of range")
 			return
 		}
-		w.seats[p] = seat{taken: true, teams: teams}
+		w.sit(PlayerID(p), teams)
 		last = p
 	}
 }

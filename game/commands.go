@@ -16,7 +16,7 @@ type rules interface {
 // commands holds one command for each seat.
 type commands[I any] struct {
 	w   *World
-	by  []Command[I] // by PlayerID
+	by  []Command[I] // by PlayerID, as World.seats
 	set []bool       // by holds a command for the coming Step
 	// last is each seat's newest decoded input: equal strings are kept
 	// instead of made again.
@@ -33,14 +33,17 @@ type ruleSet[I any] struct {
 }
 
 func newRuleSet[I any](w *World, g Game[I], in *plan) *ruleSet[I] {
-	n := len(w.seats)
-	r := &ruleSet[I]{g: g, plan: in, in: commands[I]{
-		w: w, by: make([]Command[I], n), set: make([]bool, n), last: make([]I, n),
-	}}
-	for p := range r.in.by {
-		r.in.by[p].Player = PlayerID(p)
+	return &ruleSet[I]{g: g, plan: in, in: commands[I]{w: w}}
+}
+
+// reach makes room for every seat that was ever taken.
+func (c *commands[I]) reach() {
+	for p := len(c.by); p < len(c.w.seats); p++ {
+		var zero I
+		c.by = append(c.by, Command[I]{Player: PlayerID(p)})
+		c.set = append(c.set, false)
+		c.last = append(c.last, zero)
 	}
-	return r
 }
 
 func (r *ruleSet[I]) game() any                            { return r.g }
@@ -48,6 +51,7 @@ func (r *ruleSet[I]) join(p PlayerID, info JoinInfo) error { return r.g.Join(p, 
 func (r *ruleSet[I]) leave(p PlayerID)                     { r.g.Leave(p) }
 
 func (r *ruleSet[I]) step(now Tick) {
+	r.in.reach()
 	r.g.Step(now, Inputs[I]{c: &r.in})
 	for p, set := range r.in.set {
 		if set {
@@ -59,6 +63,7 @@ func (r *ruleSet[I]) step(now Tick) {
 
 func (r *ruleSet[I]) command(p PlayerID, st State, seen Tick, lanes []int32) {
 	c := &r.in
+	c.reach()
 	c.set[p] = true
 	cmd := &c.by[p]
 	*cmd = Command[I]{Player: p, State: st, Seen: seen}
@@ -73,6 +78,9 @@ func (r *ruleSet[I]) command(p PlayerID, st State, seen Tick, lanes []int32) {
 }
 
 func (r *ruleSet[I]) forget(p PlayerID) {
+	if int(p) >= len(r.in.by) {
+		return
+	}
 	var zero I
 	r.in.last[p] = zero
 	r.in.set[p] = false

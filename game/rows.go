@@ -28,7 +28,7 @@ type rows struct {
 	top    int      // highest live row + 1
 	live   int
 	births uint64
-	head   []int32 // by PlayerID: first and last owned row, -1 none
+	head   []int32 // by PlayerID, up to the highest that ever owned one: first and last owned row, -1 none
 	tail   []int32
 	warned bool // a number that is not finite was told
 
@@ -55,11 +55,6 @@ func (r *rows) setChunk(size uintptr, single bool) {
 		n /= 2
 	}
 	r.shift, r.mask = uint(bits.TrailingZeros(uint(n))), n-1
-	r.head = make([]int32, len(r.w.seats))
-	r.tail = make([]int32, len(r.w.seats))
-	for i := range r.head {
-		r.head[i], r.tail[i] = -1, -1
-	}
 }
 
 // at is the memory of place i.
@@ -162,6 +157,9 @@ func (r *rows) setOwner(i int, p PlayerID) {
 // link puts row i, which has no owner, into p's list in order of index. Rows
 // are mostly given out in rising order, so it looks from the end.
 func (r *rows) link(i int, p PlayerID) {
+	for int(p) >= len(r.head) {
+		r.head, r.tail = append(r.head, -1), append(r.tail, -1)
+	}
 	r.meta[i].Owner = p
 	prev := r.tail[p]
 	for prev > int32(i) {

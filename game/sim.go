@@ -76,13 +76,13 @@ func (s *Sim) Begin(now Tick) { s.w.now = now }
 // Join takes seat p, in Team(0), and lets the game seat the player. On an error
 // the seat is free again and holds nothing.
 func (s *Sim) Join(p PlayerID, info JoinInfo) error {
-	if p == 0 || int(p) >= len(s.w.seats) {
+	if p == 0 || int(p) > s.w.opts.MaxPlayers {
 		return fmt.Errorf("%w: %d", ErrNoSeat, p)
 	}
-	if s.w.seats[p].taken {
+	if s.w.taken(p) {
 		return fmt.Errorf("%w: %d", ErrSeatTaken, p)
 	}
-	s.w.seats[p] = seat{taken: true, teams: Team(0)}
+	s.w.sit(p, Team(0))
 	if err := s.rules.join(p, info); err != nil {
 		s.free(p)
 		return err

@@ -15,7 +15,7 @@ type World struct {
 	now    Tick
 	src    *rand.ChaCha8
 	rng    *rand.Rand
-	seats  []seat // by PlayerID; the first is unused
+	seats  []seat // by PlayerID, up to the highest that was ever taken; the first is unused
 	tables []*rows
 	events []eventType
 	out    outbox
@@ -40,7 +40,7 @@ func newWorld(opts Options, cfg SimConfig, plans planSource) *World {
 		opts:   opts,
 		params: cfg.Params,
 		src:    rand.NewChaCha8(cfg.Seed),
-		seats:  make([]seat, opts.MaxPlayers+1),
+		seats:  make([]seat, 1),
 		post:   cfg.Post,
 		warn:   cfg.Warn,
 		plans:  plans,
@@ -154,6 +154,14 @@ func (w *World) forgetTold() {
 
 func (w *World) taken(p PlayerID) bool {
 	return int(p) < len(w.seats) && w.seats[p].taken
+}
+
+// sit takes seat p, which is at most MaxPlayers.
+func (w *World) sit(p PlayerID, t Teams) {
+	for int(p) >= len(w.seats) {
+		w.seats = append(w.seats, seat{})
+	}
+	w.seats[p] = seat{taken: true, teams: t}
 }
 
 func (w *World) warning(msg string) {

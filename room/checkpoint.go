@@ -74,13 +74,12 @@ func (s *seat) append(dst []byte, now time.Duration) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(min(grace.Milliseconds(), math.MaxUint32)))
 	dst = append(dst, byte(s.inbox.n))
 	for i := range s.inbox.n {
-		at := (s.inbox.first + i) % InboxSize
-		c := &s.inbox.cmds[at]
+		c, lanes := s.inbox.at(i)
 		waited := min(max(now-c.at, 0).Microseconds(), math.MaxUint32)
 		for _, v := range [...]uint32{c.seq, uint32(c.seen), uint32(waited)} {
 			dst = binary.LittleEndian.AppendUint32(dst, v)
 		}
-		dst = appendLanes(dst, s.inbox.row(at))
+		dst = appendLanes(dst, lanes)
 	}
 	return dst
 }
@@ -141,9 +140,10 @@ func (r *Room) load(b []byte, now time.Duration) error {
 	last := 0
 	for range in.u16() {
 		p := int(in.u16())
-		if p <= last || p >= len(s.seats) {
-			return fmt.Errorf("%w: seat %d after %d, of %d", errCheckpoint, p, last, len(s.seats)-1)
+		if p <= last || p > s.most {
+			return fmt.Errorf("%w: seat %d after %d, of %d", errCheckpoint, p, last, s.most)
 		}
+		s.reach(p)
 		if last = p; !in.seat(&s.seats[p], s, now) {
 			return in.error()
 		}
@@ -170,8 +170,8 @@ func (r *Room) load(b []byte, now time.Duration) error {
 	if err != nil {
 		return err
 	}
-	for p := range s.seats {
-		if s.seats[p].taken != s.game.Taken(game.PlayerID(p)) {
+	for p := range s.most + 1 {
+		if (p < len(s.seats) && s.seats[p].taken) != s.game.Taken(game.PlayerID(p)) {
 			return fmt.Errorf("%w: the game has other seats taken", errCheckpoint)
 		}
 	}

@@ -107,7 +107,7 @@ func (e *Edge) SetOwner(now time.Duration, owner string, term uint64) {
 // Join brings a viewer in, as Room.Join does.
 func (e *Edge) Join(req JoinRequest, p Peer) *Viewer {
 	e.ids++
-	v := &Viewer{aud: e.aud, peer: p, req: req, relay: &errand{id: e.ids}}
+	v := &Viewer{aud: e.aud, peer: p, arrival: &arrival{req: req}, relay: &errand{id: e.ids}}
 	if v.aud == nil {
 		v.aud = &audience{actor: e} // until there is one
 	}
@@ -129,9 +129,7 @@ func (e *Edge) Join(req JoinRequest, p Peer) *Viewer {
 // input implements actor.
 func (e *Edge) input(v *Viewer, c command, lanes []int32) {
 	box := &v.relay.unacked
-	if box.lanes == nil && len(lanes) > 0 {
-		*box = newInbox(len(lanes))
-	}
+	box.width = len(lanes)
 	if box.full() {
 		box.pop()
 	}

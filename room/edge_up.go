@@ -68,9 +68,8 @@ func (e *Edge) patience() time.Duration { return askEvery << min(e.asks, 5) / 2 
 func (e *Edge) repeat(v *Viewer) {
 	box, ack := &v.relay.unacked, e.ack(v.seat)
 	for i := range box.n {
-		at := (box.first + i) % InboxSize
-		if c := box.cmds[at]; c.seq > ack {
-			e.up, e.scratch = appendInput(e.up, e.scratch, v.relay.id, c, box.row(at))
+		if c, lanes := box.at(i); c.seq > ack {
+			e.up, e.scratch = appendInput(e.up, e.scratch, v.relay.id, c, lanes)
 		}
 	}
 }
@@ -118,7 +117,7 @@ func (e *Edge) repeatLate(now time.Duration) {
 	}
 	for _, v := range e.aud.viewers {
 		if box := &v.relay.unacked; v.seat != 0 && !v.gone && box.n > 0 {
-			newest := &box.cmds[(box.first+box.n-1)%InboxSize]
+			newest, _ := box.at(box.n - 1)
 			if now-newest.at > helloEvery/2 && newest.seq > e.ack(v.seat) {
 				e.repeat(v)
 			}

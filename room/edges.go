@@ -266,15 +266,15 @@ func (e *edges) join(in *relayReader, link *edgeLink, content []byte) {
 		return
 	}
 	if v := link.viewers[j.ID]; v != nil {
-		if !j.Claim && v.seat != 0 && v.req.Resume == nil { // the answer is lost
+		if !j.Claim && v.seat != 0 && v.arrival == nil { // the answer is lost
 			st := &e.room.sim.seats[v.seat]
 			v.remote.welcome(v, seated{answer: answer{secret: v.secret, resumed: v.remote.resumed}, ack: st.ack, drops: st.drops, since: st.since})
 		}
 		return
 	}
-	v := &Viewer{aud: e.room.aud, req: JoinRequest{
+	v := &Viewer{aud: e.room.aud, arrival: &arrival{req: JoinRequest{
 		Name: cutText(j.Name, wire.MaxName), User: j.User, Params: j.Params, Data: j.Data,
-	}}
+	}}}
 	if j.Seat != 0 {
 		v.req.Resume = &Resume{Seat: j.Seat}
 		if copy(v.req.Resume.Secret[:], j.Secret) != SecretSize {
@@ -290,7 +290,7 @@ func (e *edges) join(in *relayReader, link *edgeLink, content []byte) {
 		return
 	}
 	answer := e.room.sim.claim(v, v.req.Resume)
-	v.req = JoinRequest{}
+	v.arrival = nil
 	if !answer.ok {
 		v.bye(answer.code, answer.text, answer.retry)
 	}
@@ -301,7 +301,7 @@ func (e *edges) input(in *relayReader, link *edgeLink, content []byte, now time.
 	v := link.viewers[uint32(r.Uint())]
 	c := command{seq: uint32(r.Uint()), seen: game.Tick(r.Uint()), at: now}
 	s := &e.room.sim
-	if v == nil || v.gone || v.seat == 0 || s.seats[v.seat].viewer != v {
+	if v == nil || v.gone || !s.holds(v) {
 		return
 	}
 	if v.input == nil {
@@ -370,7 +370,7 @@ func (e *edges) watched() bool { return e.watchers() > 0 }
 
 // welcome tells the edge that its viewer has a seat.
 func (p *remote) welcome(v *Viewer, st seated) {
-	v.req, v.answer, v.secret, p.resumed = JoinRequest{}, answer{}, st.secret, st.resumed
+	v.arrival, v.secret, p.resumed = nil, st.secret, st.resumed
 	p.edges.control(p.link.name, control{Answers: []edgeAnswer{{
 		ID: p.id, Seat: v.seat, Secret: st.secret[:], Resumed: st.resumed, Ack: st.ack, Drops: st.drops, Since: st.since,
 	}}})

@@ -114,8 +114,8 @@ func (r *Room) seatAgain(v *Viewer) {
 	}
 	box := &relay.unacked
 	for i := range box.n {
-		at := (box.first + i) % InboxSize
-		r.input(v, box.cmds[at], box.row(at))
+		c, lanes := box.at(i)
+		r.input(v, c, lanes)
 	}
 }
 

@@ -7,6 +7,8 @@ const (
 	// InboxSize is the number of commands that wait in one seat; beyond it the
 	// oldest are dropped, counted and told.
 	InboxSize = 8
+	// leastInbox is the number of commands that a seat has room for at first.
+	leastInbox = 2
 	// SlowLimit is how long a viewer may take no frame before it is told
 	// ByeSlow.
 	SlowLimit = 10 * time.Second

@@ -31,8 +31,8 @@ type seat struct {
 // occupy gives the free seat to a new player, keeping only its memory.
 func (s *seat) occupy(v *Viewer, now game.Tick, secret secretHash, width int) {
 	box, last := s.inbox, s.last
-	if box.lanes == nil && width > 0 {
-		box, last = newInbox(width), make([]int32, width)
+	if last == nil && width > 0 {
+		box, last = inbox{width: width}, make([]int32, width)
 	}
 	box.clear()
 	clear(last)
@@ -52,7 +52,8 @@ func (s *seat) newest() uint32 {
 	if s.inbox.n == 0 {
 		return s.ack
 	}
-	return s.inbox.cmds[(s.inbox.first+s.inbox.n-1)%InboxSize].seq
+	c, _ := s.inbox.at(s.inbox.n - 1)
+	return c.seq
 }
 
 // put queues a command and reports whether the oldest was dropped for it.

@@ -28,7 +28,8 @@ type simulation struct {
 	tick game.Tick     // being made, or made last
 	now  time.Duration // of that tick
 
-	seats    []seat // by PlayerID; the first is unused
+	seats    []seat // by PlayerID, up to the highest that was ever taken; the first is unused
+	most     int    // the highest that may be
 	players  int    // seats taken
 	waiting  int    // commands in all inboxes
 	stirred  bool   // a player broke off or gives up its seat
@@ -55,7 +56,7 @@ func (s *simulation) init() {
 	s.turnFn, s.captureFn = s.turn, func() { s.game.Capture(s.entry) }
 	s.stepFn = func() { s.game.Step(s.tick) }
 	s.summaryFn = func() { s.summary = s.game.Summary() }
-	s.seats = make([]seat, s.game.Options().MaxPlayers+1)
+	s.seats, s.most = make([]seat, 1), s.game.Options().MaxPlayers
 	s.deadline = never
 	s.width = s.game.Schema().Input.Lanes
 	if s.game.Options().Missing == game.Repeat {
@@ -155,7 +156,7 @@ func (s *simulation) join(v *Viewer) answer {
 	for p < len(s.seats) && s.seats[p].taken {
 		p++
 	}
-	if p == len(s.seats) {
+	if p > s.most {
 		return answer{code: wire.ByeFull, retry: retryFull}
 	}
 	var secret [SecretSize]byte
@@ -168,11 +169,24 @@ func (s *simulation) join(v *Viewer) answer {
 	if err := s.game.Join(seat, info); err != nil {
 		return answer{code: wire.ByeRefused, text: err.Error()}
 	}
+	s.reach(p)
 	s.seats[p].occupy(v, s.tick, hashSecret(secret), s.width)
 	s.players++
 	s.stats.Joins++
 	v.seat = seat
 	return answer{ok: true, secret: secret}
+}
+
+// reach makes room for seat p, and little more: a seat is large, and few rooms are
+// full.
+func (s *simulation) reach(p int) {
+	if p < len(s.seats) {
+		return
+	}
+	if p >= cap(s.seats) {
+		s.seats = append(make([]seat, 0, min(p+1+p/8, s.most+1)), s.seats...)
+	}
+	s.seats = s.seats[:p+1]
 }
 
 // resume gives a seat back to who holds its secret. The secret stays the same:
@@ -295,10 +309,16 @@ func (s *simulation) close() bool {
 	return ok
 }
 
+// holds reports whether the viewer has its seat: a room that is back from a
+// checkpoint may not know the seat.
+func (s *simulation) holds(v *Viewer) bool {
+	return v.seat != 0 && int(v.seat) < len(s.seats) && s.seats[v.seat].viewer == v
+}
+
 // detach takes the viewer off its seat, which waits for its return unless the
 // player leaves.
 func (s *simulation) detach(v *Viewer, leaves bool) {
-	if v.seat == 0 || s.seats[v.seat].viewer != v {
+	if !s.holds(v) {
 		return
 	}
 	s.seats[v.seat].viewer = nil

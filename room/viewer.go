@@ -61,10 +61,9 @@ type Resume struct {
 // Viewer is one connection to a room: a player's or a spectator's. Its methods
 // belong to the room's goroutine; after a Bye, Leave or Detach they do nothing.
 type Viewer struct {
-	aud    *audience
-	peer   Peer
-	req    JoinRequest
-	answer answer
+	aud  *audience
+	peer Peer
+	*arrival
 	secret [SecretSize]byte // that holds the seat
 	seat   game.PlayerID    // 0 for spectators and until seated
 	joined bool             // welcomed
@@ -96,6 +95,12 @@ type Viewer struct {
 	input []int32 // decoded
 }
 
+// arrival is what a viewer is until it is welcomed, nil afterwards.
+type arrival struct {
+	req    JoinRequest
+	answer answer
+}
+
 // inputState is what a self message says of a player's inputs.
 type inputState struct {
 	ack   uint32
@@ -123,7 +128,7 @@ var (
 // Join brings a viewer in. It takes effect at the next tick, which tells the
 // peer a welcome or a bye. The returned Viewer is valid at once.
 func (r *Room) Join(req JoinRequest, p Peer) *Viewer {
-	v := &Viewer{aud: r.aud, peer: p, req: req}
+	v := &Viewer{aud: r.aud, peer: p, arrival: &arrival{req: req}}
 	v.req.Name = cutText(req.Name, wire.MaxName)
 	switch {
 	case r.ended:
@@ -262,7 +267,7 @@ func (a *audience) welcome(v *Viewer, st seated, now time.Duration) {
 		w.Flags |= wire.FlagResumed
 		a.restore(v, v.req.Resume, st.since)
 	}
-	v.req, v.answer, v.secret = JoinRequest{}, answer{}, st.secret
+	v.arrival, v.secret = nil, st.secret
 	f := a.pool.Get()
 	f.B = wire.AppendWelcome(f.B, w)
 	a.admit(v)
