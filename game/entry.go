@@ -30,12 +30,12 @@ type RowMeta struct {
 
 // Seat is what views and acknowledgements need of one player.
 type Seat struct {
-	Taken   bool
-	Present bool // connected
 	Teams   Teams
 	Ack     uint32 // newest input sequence applied or dropped
-	Slack   int16  // quarter ticks the applied input waited, -1 for none
 	Drops   uint32 // inputs dropped, modulo 2^32
+	Slack   int16  // quarter ticks the applied input waited, -1 for none
+	Taken   bool
+	Present bool // connected
 }
 
 // EventRecord is one event of a tick: for player To, or for Teams when To is 0.

@@ -41,5 +41,5 @@ const (
 	// chunkBytes is the size at which a table's storage grows, and chunkRows
 	// the most rows in one such piece.
 	chunkBytes = 16 << 10
-	chunkRows  = 64
+	chunkRows  = 16
 )

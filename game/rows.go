@@ -264,13 +264,21 @@ func (r *rows) capture(to *TableRows) {
 	}
 	to.Meta, to.Lanes = to.Meta[:0], to.Lanes[:0]
 	if len(r.plan.row.Fields) > 0 {
-		to.Meta = append(to.Meta, r.meta[:r.top]...)
-		to.Lanes = append(to.Lanes, r.held[:r.top*n]...)
+		to.Meta = append(fit(to.Meta, r.top), r.meta[:r.top]...)
+		to.Lanes = append(fit(to.Lanes, r.top*n), r.held[:r.top*n]...)
 	}
 	for _, i := range r.freed {
 		r.putFree(int(i))
 	}
 	r.freed = r.freed[:0]
+}
+
+// fit is s, empty, with room for n elements and few more: a history holds many.
+func fit[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, 0, n+n/8)
+	}
+	return s[:0]
 }
 
 // notFinite counts values that were NaN or infinite and tells of the first.

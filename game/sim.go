@@ -166,13 +166,9 @@ func (s *Sim) Capture(e *Entry) {
 	for n > 1 && !s.w.seats[n-1].taken {
 		n--
 	}
-	for len(e.Seats) < n {
-		e.Seats = append(e.Seats, Seat{})
-	}
-	e.Seats = e.Seats[:n]
+	e.Seats = fit(e.Seats, n)[:n]
 	for p := range e.Seats {
-		e.Seats[p].Taken = s.w.seats[p].taken
-		e.Seats[p].Teams = s.w.seats[p].teams
+		e.Seats[p] = Seat{Taken: s.w.seats[p].taken, Teams: s.w.seats[p].teams}
 	}
 }
 

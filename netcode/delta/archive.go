@@ -200,6 +200,7 @@ const (
 	seatAck
 	seatSlack
 	seatDrops
+	seatNext // no gap follows: it is the one behind the last
 )
 
 func packSeats(dst []byte, was, is []game.Seat) []byte {
@@ -214,11 +215,13 @@ func packSeats(dst []byte, was, is []game.Seat) []byte {
 		if *s == old {
 			continue
 		}
-		dst = binary.AppendUvarint(dst, uint64(i-last))
-		last = i
-		at := len(dst)
-		flags := byte(0)
+		at, flags := len(dst), byte(seatNext)
 		dst = append(dst, 0)
+		if i != last+1 {
+			flags = 0
+			dst = binary.AppendUvarint(dst, uint64(i-last))
+		}
+		last = i
 		if s.Taken {
 			flags |= seatTaken
 		}
@@ -243,16 +246,21 @@ func packSeats(dst []byte, was, is []game.Seat) []byte {
 		}
 		dst[at] = flags
 	}
-	return append(dst, 0)
+	return append(dst, 0, 0) // no flags, and a gap that leads nowhere
 }
 
 func unpackSeats(in *varints, was []game.Seat, into *game.Entry) {
 	n := in.UintMax(game.MaxMaxPlayers + 1)
 	into.Seats = append(into.Seats[:0], was[:min(n, len(was))]...)
 	into.Seats = append(into.Seats, make([]game.Seat, n-len(into.Seats))...)
-	for i := in.next(-1, n); i >= 0; i = in.next(i, n) {
+	for i := -1; ; {
+		flags := in.Byte()
+		if flags&seatNext != 0 {
+			i++
+		} else if i = in.next(i, n); i < 0 {
+			return
+		}
 		s := &into.Seats[i]
-		flags := in.Uint()
 		s.Taken, s.Present = flags&seatTaken != 0, flags&seatPresent != 0
 		if flags&seatTeams != 0 {
 			s.Teams = game.Teams(in.Uint())
