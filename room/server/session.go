@@ -47,9 +47,7 @@ type session struct {
 	stage stage
 	addr  netip.AddrPort
 
-	hello  wire.Hello
-	admit  Admission
-	tries  int
+	*greeting
 	host   *hosted
 	viewer *room.Viewer
 	slot   int  // in host.sessions, -1 when not there
@@ -58,6 +56,14 @@ type session struct {
 	window time.Duration // second that messages are counted in
 	count  int
 	bytes  int
+}
+
+// greeting is what a session has between its hello and the room's viewer, nil before
+// and after.
+type greeting struct {
+	hello wire.Hello
+	admit Admission
+	tries int
 }
 
 func newSession(srv *Server, l link, addr netip.AddrPort) *session {
@@ -208,7 +214,7 @@ func (s *session) dispatch(now time.Duration, m *wire.Messages) error {
 
 // greet checks the hello and sends the session on its way to a room.
 func (s *session) greet(h wire.Hello) {
-	s.hello, s.stage = h, placing
+	s.greeting, s.stage = &greeting{hello: h}, placing
 	s.conn.SetTimer(loop.Now() + placeTimeout)
 	switch {
 	case h.Proto != wire.ProtocolVersion:
@@ -335,8 +341,7 @@ func (s *session) arrive() {
 		s.host.add(s)
 	}
 	s.viewer = s.host.at().Join(req, s)
-	s.hello = wire.Hello{}
-	s.admit = Admission{}
+	s.greeting = nil
 }
 
 // elsewhere tries another room for a session that did not name one, else says
