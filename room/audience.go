@@ -23,7 +23,8 @@ type audience struct {
 	actor      actor // what its viewers act on
 
 	ring     *delta.Ring
-	enc      *delta.Encoder
+	scratch  *Scratch
+	*cast    // while frames are made
 	pool     *wire.Pool
 	stats    *Stats
 	capacity int        // of ring
@@ -40,10 +41,6 @@ type audience struct {
 	// Of the running broadcast:
 	entry   *game.Entry
 	now     time.Duration
-	groups  []group
-	index   map[groupKey]int // into groups
-	hashes  []teamHash
-	body    []byte // of a part of a keyframe
 	private *wire.Frame
 	relayed relayed // of the newest entry, if it came from elsewhere
 	outward outward // may be nil
@@ -78,6 +75,7 @@ type audienceConfig struct {
 	history    time.Duration
 	checkEvery time.Duration
 	frames     *wire.Pool
+	scratch    *Scratch // nil: of its own
 	log        *slog.Logger
 	stats      *Stats
 }
@@ -88,8 +86,11 @@ func newAudience(c audienceConfig, by actor) *audience {
 	a := &audience{
 		id: c.id, epoch: c.epoch, grace: c.grace, schema: c.schema, schemaHash: c.schema.Hash(), log: c.log, actor: by,
 		ring: delta.NewRing(c.schema, capacity), capacity: capacity,
-		enc: delta.NewEncoder(c.schema), pool: c.frames, stats: c.stats, index: map[groupKey]int{},
+		scratch: c.scratch, pool: c.frames, stats: c.stats,
 		fleet: clock.ticks(FleetFor), spectate: c.spectate | game.Spectators, partSize: PartSize,
+	}
+	if a.scratch == nil {
+		a.scratch = &Scratch{}
 	}
 	if c.checkEvery > 0 {
 		a.check = clock.ticks(c.checkEvery)
@@ -186,6 +187,7 @@ func (a *audience) broadcast(now time.Duration) {
 		return
 	}
 	a.private = a.pool.Get()
+	a.lend()
 	if a.outward != nil {
 		a.outward.publish()
 	}
@@ -201,6 +203,7 @@ func (a *audience) broadcast(now time.Duration) {
 	}
 	a.groups, a.hashes = a.groups[:0], a.hashes[:0]
 	clear(a.index)
+	a.giveBack()
 	a.entry, a.private = nil, nil
 }
 
@@ -311,7 +314,6 @@ func (a *audience) restart(epoch uint64, tick game.Tick, seats []game.Seat) {
 		v.send(f)
 	}
 	a.ring = delta.NewRing(a.schema, a.capacity)
-	a.enc = delta.NewEncoder(a.schema)
 }
 
 // tellStalled tells everybody that the room stands still until the next state.

@@ -53,7 +53,7 @@ func TestRestoredRoomGoesOnAlike(t *testing.T) {
 		if a, b := s.sim.game.Hash(), to.sim.game.Hash(); a != b || s.sim.tick != to.sim.tick {
 			t.Fatalf("tick %d has hash %x, tick %d of the other %x", s.sim.tick, a, to.sim.tick, b)
 		}
-		if a, b := s.Entry(), to.Entry(); s.aud.enc.Hash(a, all) != to.aud.enc.Hash(b, all) || a.Tick != b.Tick {
+		if a, b := s.Entry(), to.Entry(); s.aud.hashOf(a, all) != to.aud.hashOf(b, all) || a.Tick != b.Tick {
 			t.Fatalf("tick %d is shown differently", a.Tick)
 		}
 		s.tick(1)

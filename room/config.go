@@ -53,6 +53,9 @@ type Config struct {
 	// Frames is where frames come from, best shared by the rooms of a process;
 	// nil is a pool of the room's own.
 	Frames *wire.Pool
+	// Scratch is what the room needs only while it runs, best shared by the rooms of
+	// a process; nil is the room's own.
+	Scratch *Scratch
 	// Log receives the room's log records; nil discards them.
 	Log *slog.Logger
 	// Rand gives the secrets of seats and the random Seed; nil is crypto/rand.

@@ -112,7 +112,7 @@ func (e *Edge) onTick(now time.Duration, h downHead, in *relayReader) error {
 		return err
 	}
 	next.Tick = h.tick
-	if hash != 0 && e.aud.enc.Hash(next, view) != hash {
+	if hash != 0 && e.aud.hashOf(next, view) != hash {
 		e.cfg.Log.Error("this edge holds another state than the room", "room", e.cfg.ID, "tick", h.tick)
 		e.stats.WrongHashes++
 		e.at = 0
@@ -160,6 +160,9 @@ func (e *Edge) rebuild(newest *game.Entry, view delta.View) error {
 		}
 	}
 	e.public.Clear()
+	if e.aud.lend() {
+		defer e.aud.giveBack()
+	}
 	var base *game.Entry
 	for tick := from.Tick; tick <= newest.Tick; tick++ {
 		cur := e.aud.ring.At(tick)

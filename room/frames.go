@@ -129,6 +129,14 @@ func (a *audience) hash(teams game.Teams) uint32 {
 	return h
 }
 
+// hashOf is that of what the view sees of an entry.
+func (a *audience) hashOf(e *game.Entry, v delta.View) uint32 {
+	if a.lend() {
+		defer a.giveBack()
+	}
+	return a.enc.Hash(e, v)
+}
+
 // appendEvents appends the events of the ticks after heard up to the entry's.
 func (a *audience) appendEvents(dst []byte, entry *game.Entry, heard game.Tick, v delta.View) []byte {
 	cut := game.Tick(0)
@@ -183,7 +191,7 @@ func (a *audience) self(v *Viewer, o offer) *wire.Frame {
 func (a *audience) blame(v *Viewer, q wire.Resync) {
 	want := "unknown"
 	if e := a.ring.At(q.Tick); e != nil {
-		want = fmt.Sprintf("%08x", a.enc.Hash(e, delta.View{Teams: a.teams(e, v.seat)}))
+		want = fmt.Sprintf("%08x", a.hashOf(e, delta.View{Teams: a.teams(e, v.seat)}))
 	}
 	a.log.Warn("a viewer holds another state than the room's", "seat", v.seat, "tick", q.Tick,
 		"hash", fmt.Sprintf("%08x", q.Hash), "want", want)

@@ -16,9 +16,16 @@ import (
 // memory or stack, concurrent writes of a map, a deadlocked or endless Step (the
 // loop's watchdog sees that). Game code must not lock its OS thread.
 //
-// The zero guard works. The coroutine is made by the first run, on the goroutine
-// that will drive it, and ends with close.
+// The zero guard works: it has a coroutine of its own, which ends with close.
 type guard struct {
+	shared *Scratch   // where the coroutine is from, for one run
+	own    *coroutine // without shared
+	crash  crash
+}
+
+// coroutine is made by its first run and goes on until it is closed. Only one
+// goroutine at a time runs it.
+type coroutine struct {
 	next  func() (ok, more bool)
 	stop  func()
 	yield func(bool) bool
@@ -39,58 +46,84 @@ var errUnwound = errors.New("room: unwound")
 
 // run calls f and reports whether it returned; if not, g.crash says why.
 func (g *guard) run(f func()) bool {
-	if g.next == nil {
-		g.next, g.stop = iter.Pull(func(yield func(bool) bool) {
-			g.yield = yield
-			for yield(g.call()) {
+	c := g.own
+	if g.shared != nil {
+		c = g.shared.coroutine()
+	} else if c == nil {
+		c = &coroutine{}
+		g.own = c
+	}
+	ok := c.run(f)
+	if !ok {
+		g.crash, c.crash = c.crash, crash{}
+	}
+	if g.shared != nil {
+		g.shared.putCoroutine(c)
+	}
+	return ok
+}
+
+// close ends the coroutine, if there is one of the guard's own.
+func (g *guard) close() {
+	if g.own != nil {
+		g.own.close()
+	}
+}
+
+func (c *coroutine) run(f func()) bool {
+	if c.next == nil {
+		c.next, c.stop = iter.Pull(func(yield func(bool) bool) {
+			c.yield = yield
+			for yield(c.call()) {
 			}
 		})
 	}
-	g.f = f
-	ok, _ := g.next()
-	if g.exits {
-		g.unwind()
+	c.f = f
+	ok, _ := c.next()
+	c.f = nil
+	if c.exits {
+		c.unwind()
 	}
 	return ok
 }
 
 // call runs on the coroutine.
-func (g *guard) call() (ok bool) {
+func (c *coroutine) call() (ok bool) {
 	defer func() {
 		if ok {
 			return
 		}
-		g.crash.stack = debug.Stack()
+		c.crash.stack = debug.Stack()
 		if v := recover(); v != nil {
-			g.crash.why = fmt.Sprint("panic: ", v)
+			c.crash.why = fmt.Sprint("panic: ", v)
 			return
 		}
 		// Goexit runs deferred functions and cannot be stopped, but it waits
 		// here for as long as the loop does not come back.
-		g.crash.why = "runtime.Goexit"
-		g.exits = true
-		g.yield(false)
+		c.crash.why = "runtime.Goexit"
+		c.exits = true
+		c.yield(false)
 		panic(errUnwound)
 	}()
-	g.f()
+	c.f()
 	return true
 }
 
 // unwind ends a coroutine that waits inside Goexit; the next run makes another.
-func (g *guard) unwind() {
+func (c *coroutine) unwind() {
 	defer func() {
 		if v := recover(); v != nil && v != error(errUnwound) {
 			panic(v)
 		}
 	}()
-	g.exits = false
-	g.close()
+	c.exits = false
+	c.close()
 }
 
 // close ends the coroutine, if there is one.
-func (g *guard) close() {
-	if stop := g.stop; stop != nil {
-		g.next, g.stop, g.yield, g.f = nil, nil, nil, nil
+func (c *coroutine) close() {
+	if stop := c.stop; stop != nil {
+		c.next, c.stop, c.yield, c.f = nil, nil, nil, nil
 		stop()
 	}
 }

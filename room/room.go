@@ -56,11 +56,12 @@ func New(cfg Config, now time.Duration) (*Room, error) {
 	r.clock = newClock(r.opts.TickRate, cfg.Phase, now)
 	r.sim = simulation{
 		game: sim, clock: &r.clock, stats: &r.stats, log: r.log, rand: cfg.Rand, grace: cfg.Grace, watch: cfg.Clock,
+		guard: guard{shared: cfg.Scratch},
 	}
 	r.sim.init()
 	r.aud = newAudience(audienceConfig{
 		id: cfg.ID, epoch: cfg.Epoch, grace: cfg.Grace, schema: r.schema, spectate: r.opts.Spectate,
-		history: cfg.History, checkEvery: cfg.CheckEvery, frames: cfg.Frames, log: r.log, stats: &r.stats,
+		history: cfg.History, checkEvery: cfg.CheckEvery, frames: cfg.Frames, scratch: cfg.Scratch, log: r.log, stats: &r.stats,
 	}, r)
 	r.store(nil)
 	return r, nil

@@ -153,7 +153,7 @@ func (d *directory) make(kind *game.Kind, id string, epoch uint64, checkpoint []
 		Phase: phase(kind, epoch), Grace: d.srv.cfg.Grace, Empty: d.srv.cfg.Empty,
 		Post:   func(topic string, body []byte) { d.srv.post(id, topic, body) },
 		OnWake: h.wake, Clock: loop.Now, Frames: &d.srv.frames,
-		Log: log,
+		Scratch: &d.srv.scratch, Log: log,
 	}
 	var err error
 	var r *room.Room

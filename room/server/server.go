@@ -25,24 +25,25 @@ import (
 // Server is one roomd process: loops, rooms, sessions and routes. Make it with
 // New, run it with Run; Mail and Addr may be called from any goroutine.
 type Server struct {
-	cfg    Config
-	boot   time.Time
-	kinds  map[string]*game.Kind
-	dir    directory
-	shard  *shard // nil without a cluster
-	links  httpLinks
-	gate   *gate.Gate
-	ws     *ws.Server
-	secure *secure.Gate // nil without TLS
-	http   *http.Server
-	web    *ws.HTTPListener
-	frames wire.Pool
-	admits chan struct{} // a token for each call of Config.Admit under way
-	posts  chan posted
-	count  counters
-	stats  statsTable
-	ready  chan struct{} // closed once Addr is known
-	addr   net.Addr
+	cfg     Config
+	boot    time.Time
+	kinds   map[string]*game.Kind
+	dir     directory
+	shard   *shard // nil without a cluster
+	links   httpLinks
+	gate    *gate.Gate
+	ws      *ws.Server
+	secure  *secure.Gate // nil without TLS
+	http    *http.Server
+	web     *ws.HTTPListener
+	frames  wire.Pool
+	scratch room.Scratch
+	admits  chan struct{} // a token for each call of Config.Admit under way
+	posts   chan posted
+	count   counters
+	stats   statsTable
+	ready   chan struct{} // closed once Addr is known
+	addr    net.Addr
 
 	loops []*loop.Loop   // shared by rooms; constant
 	wg    sync.WaitGroup // a count for each loop that runs
