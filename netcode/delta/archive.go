@@ -147,14 +147,14 @@ func packNumbers(dst []byte, was, is []int32) []byte {
 		if *x == *y {
 			continue
 		}
-		dst = binary.AppendUvarint(dst, uint64(i-last))
+		dst = appendSmall(dst, uint32(i-last))
 		last = i
 		at, mask := len(dst), uint16(0)
 		dst = append(dst, 0, 0) // for the mask
 		for j := range x {
 			if d := y[j] - x[j]; d != 0 {
 				mask |= 1 << j
-				dst = appendSmall(dst, uint32(d)<<1^uint32(d>>31))
+				dst = appendSmall(dst, zigzag(d))
 			}
 		}
 		binary.LittleEndian.PutUint16(dst[at:], mask)
@@ -178,11 +178,13 @@ func unpackNumbers(in *varints, is []int32) {
 		block := is[i*packLanes:]
 		mask := binary.LittleEndian.Uint16(in.Take(2))
 		for ; mask != 0; mask &= mask - 1 {
-			u := uint32(in.Uint())
-			block[bits.TrailingZeros16(mask)] += int32(u>>1) ^ -int32(u&1)
+			block[bits.TrailingZeros16(mask)] += int32(in.Int())
 		}
 	}
 }
+
+// zigzag is the number as binary.AppendVarint writes it.
+func zigzag(d int32) uint32 { return uint32(d)<<1 ^ uint32(d>>31) }
 
 // appendSmall is binary.AppendUvarint for what is mostly one byte.
 func appendSmall(dst []byte, u uint32) []byte {
@@ -219,7 +221,7 @@ func packSeats(dst []byte, was, is []game.Seat) []byte {
 		dst = append(dst, 0)
 		if i != last+1 {
 			flags = 0
-			dst = binary.AppendUvarint(dst, uint64(i-last))
+			dst = appendSmall(dst, uint32(i-last))
 		}
 		last = i
 		if s.Taken {
@@ -234,15 +236,15 @@ func packSeats(dst []byte, was, is []game.Seat) []byte {
 		}
 		if s.Ack != old.Ack {
 			flags |= seatAck
-			dst = binary.AppendVarint(dst, int64(int32(s.Ack-old.Ack)))
+			dst = appendSmall(dst, zigzag(int32(s.Ack-old.Ack)))
 		}
 		if s.Slack != old.Slack {
 			flags |= seatSlack
-			dst = binary.AppendVarint(dst, int64(s.Slack))
+			dst = appendSmall(dst, zigzag(int32(s.Slack)))
 		}
 		if s.Drops != old.Drops {
 			flags |= seatDrops
-			dst = binary.AppendVarint(dst, int64(int32(s.Drops-old.Drops)))
+			dst = appendSmall(dst, zigzag(int32(s.Drops-old.Drops)))
 		}
 		dst[at] = flags
 	}
