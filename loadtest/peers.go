@@ -178,7 +178,7 @@ func (r *peersRun) crowds(ctx context.Context) error {
 }
 
 // play has players in rooms. The memory of one, with its share of a room, is what
-// comes with those after the first rooms.
+// comes with those after the first rooms, in which there was play already.
 func (r *peersRun) play(ctx context.Context, p peer, rooms, players int) (c cost, rss float64, err error) {
 	t, err := p.start(ctx, 0)
 	if err != nil {
@@ -193,6 +193,10 @@ func (r *peersRun) play(ctx context.Context, p peer, rooms, players int) (c cost
 	seat := func(i int) *guest { return p.tongue(crowd.Kind.Name(), fmt.Sprint("load-", i/players), true) }
 	first := max(rooms/firstRooms, 1) * players
 	if err := g.connect(ctx, first, seat); err != nil {
+		return c, 0, err
+	}
+	g.play(inputRate)
+	if err := wait(ctx, warmUp); err != nil {
 		return c, 0, err
 	}
 	few, err := t.weigh(ctx)

@@ -27,7 +27,7 @@ type party struct {
 
 	// Of the loop:
 	guests  []*guest
-	pace    *pacer
+	pace    *loop.Task
 	ready   int
 	lost    int
 	why     error // of the first guest that was lost
@@ -96,11 +96,13 @@ func (p *party) dial(g *guest) error {
 	return c.Write(upgradeRequest(p.addr))
 }
 
-// play has the guests send inputs.
+// play has the guests that are there send inputs.
 func (p *party) play(rate float64) {
 	on(p.loop, func() {
-		p.pace = newPacer(p.guests, rate)
-		p.loop.Add(p.pace)
+		if p.pace != nil {
+			p.pace.Remove()
+		}
+		p.pace = p.loop.Add(newPacer(p.guests, rate))
 	})
 }
 
