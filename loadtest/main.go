@@ -11,6 +11,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/alecthomas/kong"
 
@@ -39,6 +40,7 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run() error {
+	runtime.MemProfileRate = 0 // as in cmd/roomd
 	collectOnSignal()
 	os.Exit(serve(append([]string{"serve"}, c.Args...)))
 	return nil

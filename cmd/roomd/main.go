@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 
 	demo "github.com/roomd/roomd/client-demo"
 	"github.com/roomd/roomd/game"
@@ -12,6 +13,7 @@ import (
 )
 
 func main() {
+	runtime.MemProfileRate = 0 // nobody can ask for the profile, and its samples cost a megabyte
 	os.Exit(server.Exec(server.Config{
 		Kinds: []*game.Kind{arena.Kind, eights.Kind},
 		Pages: demo.Pages(),
