@@ -23,6 +23,7 @@ import (
 
 type cli struct {
 	Play       playCmd       `cmd:"" default:"withargs" help:"Bots play in rooms (the default)."`
+	Rooms      roomsCmd      `cmd:"" help:"Rooms that nobody watches: what a tick costs by itself."`
 	Wire       wireCmd       `cmd:"" help:"Bytes and time of the wire format, on two fixed worlds."`
 	Spectators spectatorsCmd `cmd:"" help:"Readers of public streams: CPU beside plain net/http, memory, states."`
 	Fanout     fanoutCmd     `cmd:"" hidden:"" help:"Be the net/http baseline of a spectators run."`
@@ -48,7 +49,8 @@ func (c *serveCmd) Run() error {
 
 // serve is the server that runs are played on, with roomd's own flags.
 func serve(args []string) int {
-	return server.Exec(server.Config{Kinds: []*game.Kind{crowd.Kind, crowd.Counted, crowd.Notice, arena.Kind}}, args, os.Stdout, os.Stderr)
+	kinds := append([]*game.Kind{crowd.Kind, crowd.Counted, crowd.Notice, arena.Kind}, roomKinds...)
+	return server.Exec(server.Config{Kinds: kinds}, args, os.Stdout, os.Stderr)
 }
 
 func main() {

@@ -27,12 +27,15 @@ const (
 )
 
 // Kind is the workload as the server runs it.
-var Kind = game.Define("crowd", game.Options{
-	TickRate:   TickRate,
-	MaxPlayers: MaxPlayers,
-	Missing:    game.Absent,
-	Spectate:   game.Everyone,
-}, New)
+var Kind = game.Define("crowd", options(TickRate), New)
+
+// AtRate is the workload with hz ticks a second as a kind of its own, "crowd20" for
+// 20, to measure rooms as other servers have them.
+func AtRate(hz int) *game.Kind { return game.Define(fmt.Sprint("crowd", hz), options(hz), New) }
+
+func options(hz int) game.Options {
+	return game.Options{TickRate: hz, MaxPlayers: MaxPlayers, Missing: game.Absent, Spectate: game.Everyone}
+}
 
 // Input is one tick's command. Seq is the sender's own number for it, which
 // returns in the player's row, so that the sender can time it.
@@ -106,7 +109,7 @@ func (c *Crowd) Step(now game.Tick, in game.Inputs[Input]) {
 			k.Seq = cmd.Input.Seq
 			k.turn(cmd.Input.Dir)
 		}
-		if n%TickRate == 0 {
+		if n%c.w.Rate() == 0 {
 			k.HP = k.HP%FullHP + 1
 		}
 		k.X = wrap(k.X + float32(k.VX)/8)

@@ -9,6 +9,8 @@ import (
 
 func TestConformance(t *testing.T) { gametest.Run(t, Kind) }
 
+func TestAtRateConformance(t *testing.T) { gametest.Run(t, AtRate(20)) }
+
 // room makes a room with n bots that has begun.
 func room(t testing.TB, bots string) (*game.Sim, *game.Entry) {
 	t.Helper()
