@@ -56,6 +56,7 @@ type directory struct {
 	mu       sync.Mutex
 	rooms    map[string]*hosted
 	byKind   map[string][]*hosted // in order of making
+	byLoop   map[*loop.Loop]int   // how many of rooms
 	past     map[string]*hosted   // rooms that ended, by name, whose end the public is still to see
 	epoch    uint64               // the last one given
 	draining bool
@@ -217,6 +218,7 @@ func (d *directory) enlist(h *hosted) (err error) {
 		return errTooMany
 	}
 	d.rooms[h.id] = h
+	d.byLoop[h.loop]++
 	if h.owned() {
 		d.byKind[h.kind.Name()] = append(d.byKind[h.kind.Name()], h)
 	}
@@ -255,6 +257,9 @@ func (d *directory) drop(h *hosted) {
 		return
 	}
 	delete(d.rooms, h.id)
+	if d.byLoop[h.loop]--; d.byLoop[h.loop] == 0 {
+		delete(d.byLoop, h.loop)
+	}
 	if h.pub != nil {
 		d.past[h.id] = h
 	}

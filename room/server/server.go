@@ -71,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 	for _, k := range cfg.Kinds {
 		s.kinds[k.Name()] = k
 	}
-	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}, past: map[string]*hosted{}}
+	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}, byLoop: map[*loop.Loop]int{}, past: map[string]*hosted{}}
 	if cfg.Cluster != nil {
 		s.shard = &shard{srv: s, waiting: map[string][]func(error){}, prepared: map[string]*hosted{}, loads: map[string]int{}, saved: map[string]saved{}, sent: map[cluster.SID]sentRooms{}}
 	}
@@ -326,10 +326,7 @@ func (s *Server) loopFor(k *game.Kind) (*loop.Loop, error) {
 		s.start(l)
 		return l, nil
 	}
-	n := make(map[*loop.Loop]int, len(s.loops))
-	for _, h := range s.dir.rooms {
-		n[h.loop]++
-	}
+	n := s.dir.byLoop
 	best := s.loops[0]
 	for _, l := range s.loops[1:] {
 		if n[l] < n[best] {
