@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/roomd/roomd/netcode/client/hostile"
 	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/secure"
 )
@@ -150,7 +151,7 @@ func TestPlacesComeBack(t *testing.T) {
 
 	l.bare("127.0.0.1", header("7")+said[:30]).nc.Close()
 	l.bare("127.0.0.1", header("8")+said).nc.Close()
-	reset(l.bare("127.0.0.1", header("9")+said).nc)
+	hostile.Reset(l.bare("127.0.0.1", header("9")+said).nc)
 	stranger := *l
 	stranger.tls = &tls.Config{} // that trusts the system's authorities only
 	if err := stranger.behind("127.0.0.1", header("10")).nc.(*tls.Conn).Handshake(); err == nil {
@@ -167,7 +168,7 @@ func TestPlacesComeBack(t *testing.T) {
 	l.behind("127.0.0.1", header("12")).turnedAway("", 0)
 	l.behind("127.0.0.1", header("13")).turnedAway("", 0)
 	page.nc.Close()
-	reset(player.nc)
+	hostile.Reset(player.nc)
 
 	for name, g := range slow {
 		if _, err := io.Copy(io.Discard, g.nc); errors.Is(err, os.ErrDeadlineExceeded) {

@@ -3,8 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +11,6 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +19,7 @@ import (
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/client"
+	"github.com/roomd/roomd/netcode/client/hostile"
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
 	"github.com/roomd/roomd/room"
@@ -126,7 +124,7 @@ func TestHostile(t *testing.T) {
 			}
 			cfg.Kinds = []*game.Kind{walkers, shouters, masses}
 			cfg.Grace = 10 * time.Millisecond
-			hostile(t, run(t, cfg))
+			besiege(t, run(t, cfg))
 		})
 	})
 	eventually(t, "memory is given back", func() bool { return footprint() < before+16<<20 })
@@ -141,7 +139,7 @@ func footprint() uint64 {
 	return m.Sys - m.HeapReleased
 }
 
-func hostile(t *testing.T, l *live) {
+func besiege(t *testing.T, l *live) {
 	witnesses := []*witness{l.witness("walkers", "r"), l.witness("shouters", "loud"), l.witness("masses", "mass")}
 	started := l.held()
 
@@ -162,6 +160,7 @@ func hostile(t *testing.T, l *live) {
 	l.floods()
 	l.bombs()
 	l.storm()
+	l.attacks()
 
 	for _, g := range slow {
 		for _, b := range []byte("\r\nX:") { // a byte more buys no time
@@ -188,6 +187,19 @@ func hostile(t *testing.T, l *live) {
 	}
 }
 
+// attacks plays every attack of the load test for a moment.
+func (l *live) attacks() {
+	l.t.Helper()
+	target := hostile.Target{Addr: l.addr, TLS: l.tls, Hello: hello(wire.Hello{Kind: "masses", Room: "mass", Name: "guest"})}
+	for _, a := range hostile.Attacks() {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		if r := a.Run(ctx, target); r.Refused > 0 {
+			l.t.Errorf("%s: of %d connects %d failed: %v", a.Name, r.Connections, r.Refused, r.Why)
+		}
+		cancel()
+	}
+}
+
 // ended sums a counter of rooms up.
 func (l *live) ended(of func(*room.Stats) uint64) (n uint64) {
 	for _, r := range l.loopStatsNow(l.t.Context()) {
@@ -211,7 +223,7 @@ func (l *live) wantShortTails() {
 func (l *live) deaf() *seat {
 	l.t.Helper()
 	s := l.join(client.Config{Kind: "shouters", Room: "loud"})
-	tcp(s.nc).SetReadBuffer(4 << 10)
+	hostile.TCP(s.nc).SetReadBuffer(4 << 10)
 	return s
 }
 
@@ -245,7 +257,7 @@ func (l *live) drips() {
 // before it resets the connection.
 func (l *live) endless() {
 	l.t.Helper()
-	for _, more := range []string{strings.Repeat("x", 1000), "X: x\r\n", "\n\n\n", "\x00"} {
+	for _, more := range hostile.EndlessHeads() {
 		g := l.guest("127.0.0.1")
 		io.WriteString(g.nc, "GET /v1/ws HTTP/1.1\r\nX: ")
 		for range 32 << 10 / len(more) {
@@ -260,56 +272,33 @@ func (l *live) endless() {
 	}
 	for n := range 12 {
 		s := l.join(client.Config{Kind: "masses", Room: "mass"})
-		s.nc.Write([]byte{0x82, 0xfe, 1, 0, 9, 9, 9, 9, 1, 2, 3, 4}[:n])
-		reset(s.nc)
+		s.nc.Write(hostile.Half()[:n])
+		hostile.Reset(s.nc)
 	}
-}
-
-// reset ends a connection with a RST.
-func reset(nc net.Conn) {
-	tcp(nc).SetLinger(0)
-	tcp(nc).Close()
-}
-
-// tcp is the connection under TLS, or without it the connection itself.
-func tcp(nc net.Conn) *net.TCPConn {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	return nc.(*net.TCPConn)
 }
 
 // floods sends more of everything than it may.
 func (l *live) floods() {
 	l.t.Helper()
-	empty := func(op byte) []byte { return []byte{op, 0x80, 0, 0, 0, 0} }
-	ping := array(wire.KindPing, wire.AppendUint(nil, 1), wire.AppendUint(nil, 1))
-	pieces := append(bytes.Join([][]byte{empty(0x02), bytes.Repeat(empty(0x00), 62), {0x80, 0x80 | byte(len(ping)), 0, 0, 0, 0}}, nil), ping...)
-	for _, c := range []struct {
-		name string
-		unit []byte
-		code uint16
-	}{
-		{"pings", empty(0x89), 1008},
-		{"pongs", empty(0x8a), 1008},
-		{"empty messages", empty(0x82), wire.ByeTooFast.CloseCode()},
-		{"messages in 64 fragments", pieces, wire.ByeTooFast.CloseCode()},
-		{"fragments of nothing", append(empty(0x02), bytes.Repeat(empty(0x00), 64)...), 1008},
-	} {
+	for _, f := range hostile.Floods() {
+		code := wire.ByeTooFast.CloseCode()
+		if f.Policy {
+			code = 1008
+		}
 		s := l.join(client.Config{Kind: "masses", Room: "mass"})
 		for range 4 * maxMessagesPerSecond {
-			if _, err := s.nc.Write(c.unit); err != nil {
+			if _, err := s.nc.Write(f.Unit); err != nil {
 				break
 			}
 		}
 		for {
 			end, err := s.frame()
-			if end != nil && end.code != c.code {
-				l.t.Errorf("%s: closed with %d %q, want %d", c.name, end.code, end.reason, c.code)
+			if end != nil && end.code != code {
+				l.t.Errorf("%s: closed with %d %q, want %d", f.Name, end.code, end.reason, code)
 			}
 			if err != nil { // its own bytes, which nobody read, may reset what the server said last
 				if !reseted(err) {
-					l.t.Errorf("%s: %v", c.name, err)
+					l.t.Errorf("%s: %v", f.Name, err)
 				}
 				break
 			}
@@ -329,27 +318,15 @@ func reseted(err error) bool {
 // bombs are short messages that claim much, or go deep.
 func (l *live) bombs() {
 	l.t.Helper()
-	claim := func(head byte, n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{head}, n) }
-	deep := func(head ...byte) []byte { return bytes.Repeat(head, (wire.MaxMessage-100)/len(head)) }
-	values := map[string][]byte{
-		"arrays in arrays":  deep(0x91),
-		"maps in maps":      deep(0x81, 0xa1, 'x'),
-		"array of 4 G":      claim(0xdd, 1<<32-1),
-		"array of 16 M":     claim(0xdd, 1<<24),
-		"map of 4 G":        claim(0xdf, 1<<32-1),
-		"str of 4 G":        claim(0xdb, 1<<32-1),
-		"bin of 4 G":        claim(0xc6, 1<<32-1),
-		"ext of 4 G":        append(claim(0xc9, 1<<32-1), 1),
-		"arrays that claim": bytes.Repeat(claim(0xdd, 1<<32-1), 1000),
-	}
+	values := hostile.Bombs()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for name, v := range values {
 		for place, msg := range map[string][]byte{
 			"message": v,
-			"input":   inputOf(1, 0, 1, v),
+			"input":   hostile.Bomb(wire.KindInput, v),
 			"unknown": array(40, v),
-			"ping":    array(wire.KindPing, v, nil),
+			"ping":    hostile.Bomb(wire.KindPing, v),
 		} {
 			s := l.join(client.Config{Kind: "masses", Room: "mass"})
 			s.send(msg)
@@ -358,7 +335,7 @@ func (l *live) bombs() {
 			}
 			s.nc.Close()
 		}
-		bad := array(wire.KindHello, wire.AppendUint(nil, 1), v)
+		bad := hostile.Bomb(wire.KindHello, v)
 		s := l.dial(client.Config{})
 		s.send(bad)
 		s.wantBye(wire.ByeProtocol)
@@ -444,9 +421,9 @@ func (l *live) gust(nonce string, dx int) error {
 	switch rand.IntN(4) {
 	case 0:
 		nc.Write([]byte{0x82, 0x85, 1, 2, 3, 4, 5})
-		reset(nc)
+		hostile.Reset(nc)
 	case 1:
-		reset(nc)
+		hostile.Reset(nc)
 	case 2:
 		s.send(s.core.AppendLeave(nil))
 	}
