@@ -294,7 +294,7 @@ func (b *bot) steer(slack int16) {
 		b.least = slack
 	}
 	if b.reports++; b.reports == steerEvery {
-		b.skip, b.reports = max(int(b.least)/4-1, 0), 0
+		b.skip, b.reports = max(int(b.least)/4, 0), 0
 	}
 }
 
