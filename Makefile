@@ -4,7 +4,7 @@
 # make bench  benchmarks of the hot paths
 # make bench-wire  bytes and time of the wire format, beside others
 # make bench-peers  CPU and memory beside a loop of write(2) and a plain Go server
-# make chaos  a cluster whose nodes and NATS are killed, stopped and cut off: CHAOS_KILLS kills
+# make chaos  a node among hostile clients; a cluster whose nodes and NATS are killed, stopped and cut off: CHAOS_KILLS kills
 # make demo-cluster  three nodes with bots, to play and to break things, until Ctrl-C
 # make fuzz   every fuzz target for FUZZTIME each
 SHELL := /bin/bash

@@ -36,6 +36,15 @@ func TestChaos(t *testing.T) {
 	breakThings(t, &chaosCmd{Outage: 3 * time.Second, Only: []string{"stopped", "outage", "cut", "rolling", "leader"}})
 }
 
+// Players beside hostile clients lose nothing, and the server gives back its memory.
+// What they feel is not judged here.
+func TestChaosHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("attacks a server for a quarter of a minute")
+	}
+	breakThings(t, &chaosCmd{Attack: 200 * time.Millisecond, Only: []string{"hostile"}})
+}
+
 func breakThings(t *testing.T, c *chaosCmd) {
 	t.Helper()
 	c.clusterFlags = clusterFlags{Nodes: 3, Players: 2, Rate: 10, Lease: time.Second, Checkpoint: 300 * time.Millisecond}

@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// chaosCmd lets everything go wrong that a cluster survives.
+// chaosCmd lets everything go wrong that a node and a cluster survive.
 type chaosCmd struct {
 	clusterFlags `embed:""`
 	Rooms        int           `default:"12" help:"Rooms."`
 	Kills        int           `default:"20" help:"Nodes killed with kill -9."`
 	Outage       time.Duration `default:"10s" help:"Time that NATS is away."`
+	Attack       time.Duration `default:"2s" help:"Time that players are measured under each attack of hostile clients, and before it."`
 	Only         []string      `help:"Phases to play, by name; all without it."`
 }
 
@@ -26,8 +27,8 @@ func (c *chaosCmd) Run() error {
 	if err := c.validate(c.Rooms); err != nil {
 		return err
 	}
-	if c.Kills < 0 || c.Outage <= 0 {
-		return errors.New("kills must not be negative, and the outage positive")
+	if c.Kills < 0 || c.Outage <= 0 || c.Attack <= 0 {
+		return errors.New("kills must not be negative, the outage and the time of an attack positive")
 	}
 	ctx, stop := interrupted()
 	defer stop()
@@ -66,13 +67,20 @@ type chaos struct {
 
 func (c *chaosCmd) play(ctx context.Context, dir string, out io.Writer) error {
 	failed := 0
+	if c.plays("hostile") {
+		n, err := c.hostile(ctx, out)
+		if err != nil {
+			return fmt.Errorf("hostile clients: %w", err)
+		}
+		failed += n
+	}
 	for _, part := range []struct {
 		name    string
 		servers int
 		phases  []phase
 	}{{"one", 1, chaosPhases}, {"three", 3, chaosOnThree}, {"mesh", 0, chaosOnMesh}} {
 		phases := slices.DeleteFunc(slices.Clone(part.phases), func(p phase) bool {
-			return len(c.Only) > 0 && !slices.Contains(c.Only, p.name)
+			return !c.plays(p.name)
 		})
 		if len(phases) == 0 {
 			continue

@@ -98,14 +98,13 @@ func (r *run) on(f func()) {
 	}
 }
 
-func (r *run) play(ctx context.Context) (*playReport, error) {
-	var err error
+// open starts the bots' loop, without bots. The caller ends it.
+func (r *run) open() (end func(), err error) {
 	if r.loop, err = loop.New(loop.Config{}); err != nil {
 		return nil, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- r.loop.Run() }()
-	defer func() { r.loop.Stop(); <-ended }()
 	r.swarm = &swarm{
 		addr: r.target.addr, kind: r.cmd.Kind, schemas: map[uint64]*game.Schema{},
 		rooms:   map[string]roomState{},
@@ -114,6 +113,15 @@ func (r *run) play(ctx context.Context) (*playReport, error) {
 	if r.cmd.any() {
 		r.swarm.trouble = &trouble{flags: r.cmd.troubleFlags, swarm: r.swarm, loop: r.loop, back: hdr.New(1, maxLatency.Milliseconds(), 3)}
 	}
+	return func() { r.loop.Stop(); <-ended }, nil
+}
+
+func (r *run) play(ctx context.Context) (*playReport, error) {
+	end, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	start, err := r.target.metrics()
 	if err != nil {
 		return nil, err
