@@ -71,6 +71,7 @@ type bot struct {
 	base   uint32 // Seq fields are base + the input's sequence
 	first  uint32 // sequence that the welcome told
 
+	brain  *brain        // nil: it presses the script
 	script []human.Press // nil: random inputs
 	line   int           // of it, next
 
@@ -113,7 +114,7 @@ func (b *bot) Read(c *loop.Conn, p []byte) int {
 			return 0
 		}
 		used, b.upgraded = n, true
-		hello := wire.AppendHello(nil, wire.Hello{Kind: b.swarm.kind, Room: b.room, Name: "bot", Token: b.token})
+		hello := b.hello()
 		c.Write(appendFrame(nil, opBinary, hello))
 	}
 	for {
@@ -127,6 +128,13 @@ func (b *bot) Read(c *loop.Conn, p []byte) int {
 			return used
 		}
 	}
+}
+
+func (b *bot) hello() []byte {
+	if b.brain != nil {
+		return b.brain.core.Hello()
+	}
+	return wire.AppendHello(nil, wire.Hello{Kind: b.swarm.kind, Room: b.room, Name: "bot", Token: b.token})
 }
 
 // Timer implements loop.Handler; bots set none.
@@ -154,6 +162,9 @@ func (b *bot) frame(c *loop.Conn, op byte, payload []byte, size int) error {
 		if b.swarm.measure {
 			b.swarm.bytes += int64(size)
 			b.swarm.frames++
+		}
+		if b.brain != nil {
+			return b.see(payload)
 		}
 		if b.playing && !b.decode && b.seen && b.dropped == 0 {
 			return nil
@@ -221,8 +232,8 @@ func (b *bot) welcome(w wire.Welcome) {
 	}
 }
 
-// frameOfState decodes a state, or only notes that there is one.
-func (b *bot) frameOfState(kind wire.Kind, r *wire.Reader, n int) error {
+// shown notes that the bot is shown a state.
+func (b *bot) shown() {
 	if !b.seen {
 		b.seen = true
 		b.swarm.ready++
@@ -230,6 +241,11 @@ func (b *bot) frameOfState(kind wire.Kind, r *wire.Reader, n int) error {
 	if b.dropped != 0 {
 		b.swarm.trouble.returned(b)
 	}
+}
+
+// frameOfState decodes a state, or only notes that there is one.
+func (b *bot) frameOfState(kind wire.Kind, r *wire.Reader, n int) error {
+	b.shown()
 	if !b.decode {
 		return nil
 	}
@@ -352,6 +368,10 @@ func (b *bot) send(due time.Duration) {
 	}
 	if b.skip > 0 {
 		b.skip--
+		return
+	}
+	if b.brain != nil {
+		b.think(due)
 		return
 	}
 	b.seq++

@@ -39,7 +39,7 @@ type siege struct {
 // lose no connection and are shown nothing wrong, that the server takes new clients,
 // and that it gives back its memory.
 func (c *chaosCmd) hostile(ctx context.Context, out io.Writer) (failed int, err error) {
-	t, err := newTarget(ctx, "", []string{"--grace", "50ms", "--log-level", "ERROR"})
+	t, err := newTarget(ctx, "", 0, []string{"--grace", "50ms", "--log-level", "ERROR"})
 	if err != nil {
 		return 0, err
 	}

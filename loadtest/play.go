@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/loadtest/human"
+	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/loop"
 )
 
@@ -39,7 +40,7 @@ type playCmd struct {
 	IO       string        `name:"io" enum:"syscall,uring" default:"syscall" help:"How the started server writes and reads sockets."`
 	Loops    int           `default:"0" help:"Event loops of the started server; 0 for its default."`
 	Procs    int           `default:"0" help:"Processors (GOMAXPROCS) of the started server; 0 for all."`
-	Script   string        `enum:"random,human" default:"random" help:"What bots press: a new direction twice a second, or what people did in a shooter (for kinds with the inputs of arena)."`
+	Script   string        `enum:"random,human,bot" default:"random" help:"What bots press: a new direction twice a second, what people did in a shooter (for kinds with the inputs of arena), or what the game's own bot does, which reads all it is shown (for kinds that have one)."`
 	Ramp     time.Duration `help:"Time over which the bots join; 0 for all at once."`
 	Report   string        `placeholder:"FILE" help:"Write a page with plots of every second (one HTML file)."`
 	Progress bool          `help:"Print a line every second on standard error; by itself on a terminal."`
@@ -151,16 +152,24 @@ func (r *run) connect(ctx context.Context) error {
 	decoding := 0
 	var scripts [][]human.Press
 	var err error
-	if r.cmd.Script == "human" {
-		if scripts, err = human.Windows(); err != nil {
-			return err
-		}
+	var newMind func() mind
+	switch r.cmd.Script {
+	case "human":
+		scripts, err = human.Windows()
+	case "bot":
+		newMind, err = mindOf(r.cmd.Kind)
+	}
+	if err != nil {
+		return err
 	}
 	r.on(func() {
 		for i := range n {
 			b := &bot{swarm: r.swarm, room: fmt.Sprintf("load-%d", i/r.cmd.Players), own: -1, base: uint32(i%r.cmd.Players) * 10_000_000}
 			if len(scripts) > 0 {
 				b.script, b.line = scripts[i%len(scripts)], i/len(scripts)*97
+			}
+			if newMind != nil {
+				b.brain = &brain{mind: newMind(), core: client.NewCore(client.Config{Kind: r.cmd.Kind, Room: b.room, Name: "bot"})}
 			}
 			if i%r.cmd.Players < per && decoding < r.cmd.Decode {
 				b.decode = true

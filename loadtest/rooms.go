@@ -68,7 +68,7 @@ func (c *roomsCmd) Run() error {
 
 // play starts a server whose rooms stay when their players leave.
 func (c *roomsCmd) play(ctx context.Context) (*roomsReport, error) {
-	t, err := newTarget(ctx, "", []string{
+	t, err := newTarget(ctx, "", 0, []string{
 		"--engine", c.Engine, "--loops", fmt.Sprint(c.Loops), "--empty=-1s", "--max-rooms", fmt.Sprint(c.Rooms),
 		"--max-handshakes", "0", "--log-level", "ERROR", "--param", fmt.Sprint("bots=", c.Bots),
 	})
