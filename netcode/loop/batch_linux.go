@@ -2,6 +2,7 @@ package loop
 
 import (
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,6 +79,7 @@ func (q *batch) offer(c *Conn, private []byte, shared Buffer, b []byte) bool {
 	c.flags |= isQueued
 	if q.ring.full() {
 		q.flush()
+		runtime.Gosched() // else a long burst looks to the runtime's monitor as if it hung
 	}
 	return true
 }
