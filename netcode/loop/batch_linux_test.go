@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -510,4 +511,55 @@ func TestAnyOutput(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A peer that never reads is kept for at most 128 KB, in the kernel and here, however
+// it is written to.
+func TestStalledReaderIsBounded(t *testing.T) {
+	for _, uring := range []bool{false, true} {
+		t.Run(map[bool]string{false: "epoll", true: "uring"}[uring], func(t *testing.T) {
+			l := start(t, Config{Engine: EngineEpoll, Uring: uring})
+			closed := make(chan error, 1)
+			c, _ := connect(t, l, &funcs{closed: func(_ *Conn, err error) { closed <- err }})
+			f := newFrame(pattern(16 << 10)) // a part of a keyframe
+			most, refused := 0, 0
+			for len(closed) == 0 {
+				call(t, l, func() {
+					for range 100 {
+						if c.flags&isClosed != 0 {
+							return
+						}
+						if !c.Offer(pattern(30), f) {
+							refused++
+							if c.Write(pattern(100)) != nil {
+								return
+							}
+						}
+						l.flush()
+						most = max(most, queuedInKernel(t, c)+int(l.Stats().Tail))
+					}
+				})
+			}
+			if err := await(t, closed); err != ErrTailFull {
+				t.Errorf("closed with %v", err)
+			}
+			if most > 128<<10 || refused == 0 {
+				t.Errorf("%d bytes were kept, %d offers refused", most, refused)
+			}
+		})
+	}
+}
+
+// queuedInKernel is the memory of what the kernel has not brought to the peer, as
+// SO_MEMINFO tells it: sk_wmem_queued.
+func queuedInKernel(t *testing.T, c *Conn) int {
+	const soMeminfo, wmemQueued = 55, 5
+	var info [9]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(c.fd), unix.SOL_SOCKET, soMeminfo,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		t.Error(errno)
+	}
+	return int(info[wmemQueued])
 }

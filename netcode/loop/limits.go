@@ -2,11 +2,12 @@ package loop
 
 import "time"
 
-// Defaults of Config.
+// Defaults of Config. Of a peer that does not read, a broadcast of frames up to 16 KB
+// leaves at most 128 KB in the kernel and here.
 const (
-	DefaultMaxTail      = 64 << 10         // bytes
+	DefaultMaxTail      = 48 << 10         // bytes
 	DefaultMaxPending   = 64 << 10         // bytes
-	DefaultSendBuffer   = 64 << 10         // bytes; the kernel doubles it for its own bookkeeping
+	DefaultSendBuffer   = 32 << 10         // bytes; the kernel doubles it for its own bookkeeping
 	DefaultNotSentLowat = 16 << 10         // bytes
 	DefaultUserTimeout  = 30 * time.Second // until an unanswered write ends a connection
 	DefaultMailbox      = 4096             // functions
