@@ -23,6 +23,16 @@ func (g *Gate) keyOf(a netip.Addr) (k key) {
 	return k
 }
 
+// Source is what connections from a are counted for: the address, or the /64 of IPv6
+// that it is in; the zero Addr if they are not told apart.
+func (g *Gate) Source(a netip.Addr) netip.Addr {
+	k := g.keyOf(a)
+	if k == (key{}) {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16(k).Unmap()
+}
+
 // Counts reports whether a is told apart from others: no trusted proxy, and no
 // loopback address unless Config.CountLoopback.
 func (g *Gate) Counts(a netip.Addr) bool { return g.keyOf(a) != key{} }

@@ -217,3 +217,19 @@ func TestRefusalsAreTold(t *testing.T) {
 		}
 	}
 }
+
+func TestSource(t *testing.T) {
+	g := New(Config{Trust: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	for of, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "10.1.2.3": "", "127.0.0.1": "", "::1": "",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::1", "2001:db8:1:2:ffff::": "2001:db8:1:2::1",
+	} {
+		var expected netip.Addr
+		if want != "" {
+			expected = netip.MustParseAddr(want)
+		}
+		if got := g.Source(netip.MustParseAddr(of)); got != expected {
+			t.Errorf("%s counts for %v", of, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/roomd/roomd/netcode/loop"
@@ -16,6 +17,8 @@ const (
 	DefaultHandshakes = 256
 	// DefaultWaiting is how many connections wait for one of them to end.
 	DefaultWaiting = 1024
+	// DefaultPerSource is how many of both a source may have.
+	DefaultPerSource = 64
 	// DefaultTimeout is how long a connection has, from Gate.Accept to the end of
 	// its handshake.
 	DefaultTimeout = 5 * time.Second
@@ -47,6 +50,10 @@ type Config struct {
 	// for one; further ones are closed.
 	Handshakes int
 	Waiting    int
+	// PerSource bounds those of one source, which Source tells of a connection, on its
+	// loop; the zero Addr counts for none. Without Source nobody is counted.
+	PerSource int
+	Source    func(c *loop.Conn) netip.Addr
 	// Timeout bounds the time from Gate.Accept to the end of the handshake.
 	Timeout time.Duration
 	// Admit is asked before a handshake begins, on the loop of c; false closes the
@@ -64,9 +71,13 @@ type Config struct {
 func (c *Config) validate() error {
 	or(&c.Handshakes, DefaultHandshakes)
 	or(&c.Waiting, DefaultWaiting)
+	or(&c.PerSource, DefaultPerSource)
 	or(&c.Timeout, DefaultTimeout)
 	if c.Admit == nil {
 		c.Admit = func(*loop.Conn) bool { return true }
+	}
+	if c.Source == nil {
+		c.Source = func(*loop.Conn) netip.Addr { return netip.Addr{} }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -78,8 +89,9 @@ func (c *Config) validate() error {
 		return errors.New("secure: a certificate needs its key, and a key its certificate: give both files")
 	case c.Take == nil:
 		return errors.New("secure: Config.Take is missing: it gets the connections")
-	case c.Handshakes < 0 || c.Waiting < 0 || c.Timeout < 0:
-		return fmt.Errorf("secure: Config.Handshakes %d, Waiting %d and Timeout %v must not be negative", c.Handshakes, c.Waiting, c.Timeout)
+	case c.Handshakes < 0 || c.Waiting < 0 || c.PerSource < 0 || c.Timeout < 0:
+		return fmt.Errorf("secure: Config.Handshakes %d, Waiting %d, PerSource %d and Timeout %v must not be negative",
+			c.Handshakes, c.Waiting, c.PerSource, c.Timeout)
 	}
 	if c.ACME != nil {
 		return c.ACME.validate()

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -29,12 +30,14 @@ type Gate struct {
 	closed bool
 	busy   map[net.Conn]struct{} // handshakes under way, at most Config.Handshakes
 	queue  []visitor             // the oldest first, at most Config.Waiting
+	from   map[netip.Addr]int    // of both, those of each source
 }
 
 // visitor is a connection whose ClientHello is there.
 type visitor struct {
 	nc    net.Conn
 	until time.Duration
+	from  netip.Addr // of Config.Source
 }
 
 // NewGate checks cfg and reads the certificate.
@@ -42,7 +45,7 @@ func NewGate(cfg Config) (*Gate, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gate{cfg: cfg, busy: map[net.Conn]struct{}{}}
+	g := &Gate{cfg: cfg, busy: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
 	// RFC 7301. What follows reads the head of a request itself.
 	g.tls = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	var err error
@@ -86,6 +89,7 @@ func (g *Gate) Close() {
 	}
 	for _, v := range g.queue {
 		v.nc.Close()
+		g.left(v)
 	}
 	g.queue = nil
 }
@@ -97,14 +101,35 @@ func (g *Gate) enter(v visitor) {
 	switch {
 	case g.closed:
 		v.nc.Close()
+		return
+	case v.from.IsValid() && g.from[v.from] >= g.cfg.PerSource:
 	case len(g.busy) < g.cfg.Handshakes:
+		g.arrived(v)
 		g.busy[v.nc] = struct{}{}
 		go g.work(v)
+		return
 	case len(g.queue) < g.cfg.Waiting:
+		g.arrived(v)
 		g.queue = append(g.queue, v)
-	default:
-		g.count[Refused].Add(1)
-		v.nc.Close()
+		return
+	}
+	g.count[Refused].Add(1)
+	v.nc.Close()
+}
+
+// arrived and left count v for its source.
+func (g *Gate) arrived(v visitor) {
+	if v.from.IsValid() {
+		g.from[v.from]++
+	}
+}
+
+func (g *Gate) left(v visitor) {
+	if !v.from.IsValid() {
+		return
+	}
+	if g.from[v.from]--; g.from[v.from] == 0 {
+		delete(g.from, v.from)
 	}
 }
 
@@ -120,6 +145,7 @@ func (g *Gate) next(v visitor) (next visitor, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.busy, v.nc)
+	g.left(v)
 	if len(g.queue) == 0 {
 		return next, false
 	}

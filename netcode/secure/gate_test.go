@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -300,6 +301,48 @@ func TestHalfOpenOnesAreBounded(t *testing.T) {
 			t.Errorf("who waited: %v", err)
 		}
 		r.eventually("one place is free", func(s Stats) bool { return s.Busy == 1 && s.Waiting == 0 })
+	})
+}
+
+// A source has its share of the handshakes, and leaves the others theirs.
+func TestSourcesHaveTheirShare(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine loop.Engine) {
+		greedy, modest := netip.MustParseAddr("192.0.2.1"), netip.Addr{}
+		var from atomic.Pointer[netip.Addr]
+		from.Store(&greedy)
+		r := newRig(t, engine, Config{
+			Handshakes: 2, Waiting: 4, PerSource: 3, Timeout: time.Hour,
+			Source: func(*loop.Conn) netip.Addr { return *from.Load() },
+		})
+		hello := firstHello(t)
+		var held []net.Conn
+		for n := range 3 { // one of them waits
+			nc := r.connect()
+			nc.Write(hello)
+			held = append(held, nc)
+			r.eventually("it is there", func(s Stats) bool { return s.Busy+s.Waiting == n+1 })
+		}
+		if err := r.try(r.pair.Client(), []byte("x")); err == nil {
+			t.Error("a fourth one got in")
+		}
+		r.eventually("it is counted", func(s Stats) bool { return s.Results[Refused] == 1 && s.Waiting == 1 })
+		from.Store(&modest)
+		waits := make(chan error, 1)
+		go func() { waits <- r.try(r.pair.Client(), []byte("patient")) }()
+		r.eventually("another source's waits", func(s Stats) bool { return s.Waiting == 2 })
+		for _, nc := range held {
+			nc.Close()
+		}
+		if err := <-waits; err != nil {
+			t.Errorf("who waited: %v", err)
+		}
+		from.Store(&greedy)
+		r.eventually("all are gone", func(s Stats) bool { return s.Busy == 0 })
+		for range 4 { // its places are free again
+			if err := r.try(r.pair.Client(), []byte("x")); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 }
 

@@ -30,13 +30,14 @@ func (h *hello) Read(c *loop.Conn, b []byte) int {
 		c.Close(nil)
 		return 0
 	}
+	from := h.gate.cfg.Source(c)
 	nc, read, err := c.Detach()
 	if err != nil {
 		h.gate.count[Failed].Add(1)
 		c.Close(err)
 		return 0
 	}
-	h.gate.enter(visitor{&readConn{nc, read}, h.until})
+	h.gate.enter(visitor{&readConn{nc, read}, h.until, from})
 	return 0
 }
 

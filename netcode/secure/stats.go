@@ -10,7 +10,7 @@ const (
 	Done    Result = iota // given to Config.Take, or all that an authority wanted
 	Failed                // the two did not agree, or the peer left
 	Late                  // not over in time, or nothing was said
-	Refused               // by Config.Admit, or too many were waiting
+	Refused               // by Config.Admit, or too many were there, in all or of the source
 	Plain                 // the peer did not speak TLS
 	results
 )

@@ -94,7 +94,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.secure() {
 		s.secure, err = secure.NewGate(secure.Config{
-			Cert: cfg.TLSCert, Key: cfg.TLSKey, ACME: cfg.acme(), Admit: s.mayHandshake, Take: s.secured, Log: cfg.Log,
+			Cert: cfg.TLSCert, Key: cfg.TLSKey, ACME: cfg.acme(), Admit: s.mayHandshake, Source: s.source, Take: s.secured, Log: cfg.Log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("server: %w", err)

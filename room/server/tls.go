@@ -2,6 +2,7 @@ package server
 
 import (
 	"net"
+	"net/netip"
 
 	"github.com/roomd/roomd/netcode/gate"
 	"github.com/roomd/roomd/netcode/loop"
@@ -36,6 +37,9 @@ func (s *Server) beginTLS(c *loop.Conn) loop.Handler {
 func (s *Server) mayHandshake(c *loop.Conn) bool {
 	return s.gate.Secure(loop.Now(), c.RemoteAddr().Addr()) == gate.Welcome
 }
+
+// source implements secure.Config.Source.
+func (s *Server) source(c *loop.Conn) netip.Addr { return s.gate.Source(c.RemoteAddr().Addr()) }
 
 // secured takes a connection that got through the gate.
 func (s *Server) secured(nc net.Conn) {
