@@ -54,7 +54,7 @@ type Config struct {
 	// nil is a pool of the room's own.
 	Frames *wire.Pool
 	// Scratch is what the room needs only while it runs, best shared by the rooms of
-	// a process; nil is the room's own.
+	// a loop; nil is the room's own. Room.SetScratch changes it.
 	Scratch *Scratch
 	// Log receives the room's log records; nil discards them.
 	Log *slog.Logger

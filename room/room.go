@@ -104,14 +104,9 @@ func (r *Room) Tick(now time.Duration) {
 	}
 	// 2. What they sent becomes one command for each seat.
 	r.sim.command()
-	// 3. The game steps.
-	if !r.sim.step() {
-		r.fail()
-		return
-	}
-	// 4. What there is now becomes the newest entry of the ring.
+	// 3. The game steps. 4. What there is now becomes the newest entry of the ring.
 	e := r.aud.ring.Next()
-	if !r.sim.capture(e) {
+	if !r.sim.play(e) {
 		r.fail()
 		return
 	}

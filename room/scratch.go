@@ -8,9 +8,9 @@ import (
 )
 
 // Scratch is what a room needs only while it runs: a coroutine for game code, and
-// memory to encode with. Rooms that share one, of whatever loops, have as much of it
-// as run at once, and what one has used is warm for the next. The zero Scratch works;
-// it is kept for as long as the process.
+// memory to encode with. Rooms that share one have as much of it as run at once, and
+// what one has used is warm for the next. Any goroutine's rooms may share it, those of
+// one loop do so best. The zero Scratch works; it is kept for as long as the process.
 type Scratch struct {
 	mu         sync.Mutex
 	coroutines []*coroutine
@@ -24,6 +24,14 @@ type cast struct {
 	index  map[groupKey]int // into groups
 	hashes []teamHash
 	body   []byte // of a part of a keyframe
+}
+
+// SetScratch replaces Config.Scratch, where that was not nil: before the room's first
+// tick on its loop, or between ticks.
+func (r *Room) SetScratch(s *Scratch) {
+	if r.sim.guard.shared != nil {
+		r.sim.guard.shared, r.aud.scratch = s, s
+	}
 }
 
 func (s *Scratch) coroutine() *coroutine {

@@ -41,9 +41,10 @@ type simulation struct {
 	warned   time.Duration // when a slow step was last logged
 
 	// Game code of the tick, as values made once: guard keeps what it runs.
-	turnFn, stepFn, captureFn, summaryFn func()
-	entry                                *game.Entry // that captureFn fills
-	summary                              game.Params // that summaryFn got
+	turnFn, playFn, summaryFn func()
+	entry                     *game.Entry   // that playFn fills
+	took                      time.Duration // by its Step
+	summary                   game.Params   // that summaryFn got
 }
 
 // letter is a message between the game and the server's own handlers.
@@ -53,8 +54,7 @@ type letter struct {
 }
 
 func (s *simulation) init() {
-	s.turnFn, s.captureFn = s.turn, func() { s.game.Capture(s.entry) }
-	s.stepFn = func() { s.game.Step(s.tick) }
+	s.turnFn, s.playFn = s.turn, s.stepAndCapture
 	s.summaryFn = func() { s.summary = s.game.Summary() }
 	s.seats, s.most = make([]seat, 1), s.game.Options().MaxPlayers
 	s.deadline = never
@@ -249,38 +249,54 @@ func (s *simulation) command() {
 	}
 }
 
-// step runs the game's Step and reports whether the game survived.
-func (s *simulation) step() bool {
-	if s.watch == nil {
-		return s.guard.run(s.stepFn)
+// play runs the game's Step, fills the tick's entry and reports whether the game
+// survived. The two are one run of the guard.
+func (s *simulation) play(e *game.Entry) bool {
+	s.entry, s.took = e, 0
+	if !s.guard.run(s.playFn) {
+		return false
 	}
-	begin := s.watch()
-	ok := s.guard.run(s.stepFn)
-	took := s.watch() - begin
-	s.stats.StepTime += took
-	s.stats.StepMax = max(s.stats.StepMax, took)
-	if took >= slowStep {
+	s.seat(e)
+	s.stats.StepTime += s.took
+	s.stats.StepMax = max(s.stats.StepMax, s.took)
+	if s.took >= slowStep {
 		s.stats.StepsSlow++
 		if s.warned == 0 || s.now-s.warned >= slowStepLogEvery {
 			s.warned = max(s.now, 1)
-			s.log.Warn("a step takes long: all rooms of its loop wait", "tick", s.tick, "took", took)
+			s.log.Warn("a step takes long: all rooms of its loop wait", "tick", s.tick, "took", s.took)
 		}
 	}
-	return ok
+	return true
 }
 
-// capture fills the tick's entry and reports whether the game survived.
+// stepAndCapture is play's game code.
+func (s *simulation) stepAndCapture() {
+	if s.watch == nil {
+		s.game.Step(s.tick)
+	} else {
+		begin := s.watch()
+		s.game.Step(s.tick)
+		s.took = s.watch() - begin
+	}
+	s.game.Capture(s.entry)
+}
+
+// capture fills an entry without a Step and reports whether the game survived.
 func (s *simulation) capture(e *game.Entry) bool {
-	s.entry = e
-	if !s.guard.run(s.captureFn) {
+	if !s.guard.run(func() { s.game.Capture(e) }) {
 		return false
 	}
+	s.seat(e)
+	return true
+}
+
+// seat writes what the room knows of the seats into an entry.
+func (s *simulation) seat(e *game.Entry) {
 	e.Tick = s.tick
 	for p := range e.Seats {
 		st, to := &s.seats[p], &e.Seats[p]
 		to.Present, to.Ack, to.Slack, to.Drops = st.present, st.ack, st.slack, st.drops
 	}
-	return true
 }
 
 // post collects what the game posts until the tick is over.

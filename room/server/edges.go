@@ -108,6 +108,7 @@ func (h *hosted) become(made *hosted) {
 	made.forward = h
 	own.room.Adopt(e, loop.Now())
 	h.play.Store(own)
+	h.warm()
 	h.term, h.frozen, h.given = made.term, false, false
 	if c := h.srv.shard.c.Load(); c != nil {
 		c.Unwatch(h.id)

@@ -66,6 +66,19 @@ type hosted struct {
 	forward *hosted
 }
 
+// begin makes it a driver of its loop, there.
+func (h *hosted) begin() {
+	h.warm()
+	h.task = h.loop.Add(h)
+}
+
+// warm has the room share what the other rooms of its loop run with.
+func (h *hosted) warm() {
+	if s, r := h.srv.warm[h.loop], h.at().room; s != nil && r != nil {
+		r.SetScratch(s)
+	}
+}
+
 func (h *hosted) at() *play { return h.play.Load() }
 
 // owned reports whether the room itself is here.

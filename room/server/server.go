@@ -37,8 +37,9 @@ type Server struct {
 	http    *http.Server
 	web     *ws.HTTPListener
 	frames  wire.Pool
-	scratch room.Scratch
-	admits  chan struct{} // a token for each call of Config.Admit under way
+	scratch room.Scratch                 // of rooms that are not on a loop yet, or on one of their own
+	warm    map[*loop.Loop]*room.Scratch // of each shared loop's rooms
+	admits  chan struct{}                // a token for each call of Config.Admit under way
 	posts   chan posted
 	count   counters
 	stats   statsTable
@@ -66,7 +67,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, boot: time.Now(), kinds: map[string]*game.Kind{},
 		admits: make(chan struct{}, maxAdmits), posts: make(chan posted, postQueue),
-		ready: make(chan struct{}),
+		ready: make(chan struct{}), warm: map[*loop.Loop]*room.Scratch{},
 	}
 	for _, k := range cfg.Kinds {
 		s.kinds[k.Name()] = k
@@ -112,6 +113,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("server: %w", err)
 		}
 		s.loops = append(s.loops, l)
+		s.warm[l] = &room.Scratch{}
 	}
 	return s, nil
 }
