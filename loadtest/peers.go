@@ -17,7 +17,7 @@ import (
 // server with the same game. All have one processor.
 type peersCmd struct {
 	Rounds   int           `default:"5" help:"Rounds of each comparison; the medians count."`
-	Duration time.Duration `default:"1800ms" help:"Time measured of a server in a round."`
+	Duration time.Duration `default:"1500ms" help:"Time measured of a server in a round."`
 	Viewers  int           `default:"1000" help:"Connections that frames are delivered to."`
 	Idle     int           `default:"10000" help:"Idle connections whose memory is measured."`
 	Rooms    int           `default:"100" help:"Rooms of 10 players; there are a tenth as many of 50."`

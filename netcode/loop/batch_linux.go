@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// batchSize bounds the sends or reads submitted at once: a call of about a
-	// millisecond.
-	batchSize = 256
+	// batchSends and batchReads bound what is submitted at once: calls of a few
+	// milliseconds, and of one.
+	batchSends = 1024
+	batchReads = 256
 	// batchCopies is the memory for offers in two parts, which are sent as one,
 	// bytes; batchCopy is how much of it one may have.
 	batchCopies = 64 << 10
@@ -48,13 +49,13 @@ type queuedRead struct {
 }
 
 func newBatch(e *epoll) (*batch, error) {
-	r, err := newRing(batchSize)
+	r, err := newRing(batchSends)
 	if err != nil {
 		return nil, err
 	}
 	return &batch{
 		epoll: e, ring: r,
-		copies: make([]byte, 0, batchCopies), in: make([]byte, batchSize*batchRead), reads: make([]queuedRead, 0, batchSize),
+		copies: make([]byte, 0, batchCopies), in: make([]byte, batchReads*batchRead), reads: make([]queuedRead, 0, batchReads),
 	}, nil
 }
 
@@ -154,7 +155,7 @@ func (q *batch) sent(s *queuedSend, n int32) {
 // read reads each connection of list once and presents what came.
 func (q *batch) read(list []*Conn) {
 	for len(list) > 0 {
-		part := list[:min(len(list), batchSize)]
+		part := list[:min(len(list), batchReads)]
 		list = list[len(part):]
 		for _, c := range part {
 			if c.fd < 0 || len(c.pending()) > batchRead/2 || q.epoll.loop.batch == nil {
