@@ -111,7 +111,9 @@ func (p *pollConn) answer(a Answer) {
 		b = append(strconv.AppendInt(append(b, "Content-Length: "...), int64(len(body)), 10), "\r\n"...)
 	}
 	b = append(append(b, "\r\n"...), body...)
-	if p.conn.Write(b) != nil {
+	// It may be more than Write keeps. Offer is refused where the answer before fills
+	// the kernel.
+	if !p.conn.Offer(b, nil) && p.conn.Write(b) != nil {
 		return
 	}
 	if p.next == nil {

@@ -218,6 +218,22 @@ func TestPublicPollAndSnapshot(t *testing.T) {
 	})
 }
 
+// An answer may be larger than what is kept for who does not read, and who reads
+// slowly gets all of it.
+func TestPublicPollOfMuch(t *testing.T) {
+	onEngines(t, func(t *testing.T, cfg Config) {
+		cfg.Kinds = []*game.Kind{libraries}
+		l := run(t, cfg)
+		l.join(client.Config{Kind: "libraries", Room: "r"})
+		for _, path := range []string{"/v1/rooms/r/poll?wait=5", "/v1/rooms/r/snapshot"} {
+			code, body := l.get(path)
+			if n := strings.Count(body, "xxx\""); code != http.StatusOK || n != libraryPages || !json.Valid([]byte(body)) {
+				t.Errorf("%s: %d, %d pages in %d bytes", path, code, n, len(body))
+			}
+		}
+	})
+}
+
 func TestPublicBadRequests(t *testing.T) {
 	onEngines(t, func(t *testing.T, cfg Config) {
 		cfg.Origins = []string{"https://good.example"}

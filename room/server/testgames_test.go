@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/roomd/roomd/game"
@@ -34,13 +35,39 @@ func (g *referee) Step(_ game.Tick, in game.Inputs[step]) {
 	}
 }
 
+// page is a text of a library, long enough for a few hundred to fill what a kernel
+// keeps of an answer.
+type page struct {
+	Text string `net:"all,max=255"`
+}
+
+// library is a walk beside much that does not change.
+type library struct {
+	*walk
+	pages *game.Table[page]
+}
+
+// Start implements game.Starter.
+func (l *library) Start() {
+	for range libraryPages {
+		l.pages.Add(page{strings.Repeat("x", 250)})
+	}
+}
+
+func newLibrary(w *game.World) game.Game[step] {
+	return &library{plainWalk(w), game.NewTable[page](w, "page")}
+}
+
+const libraryPages = 1500
+
 func plainWalk(w *game.World) *walk { return newWalk(false)(w).(*walk) }
 
 var (
 	nappers = game.Define("nappers", game.Options{TickRate: 60, Sleeps: true}, func(w *game.World) game.Game[step] {
 		return &nap{plainWalk(w), w}
 	})
-	matches = game.Define("matches", game.Options{TickRate: 60}, func(w *game.World) game.Game[step] {
+	libraries = game.Define("libraries", game.Options{TickRate: 20, Spectate: game.Everyone}, newLibrary)
+	matches   = game.Define("matches", game.Options{TickRate: 60}, func(w *game.World) game.Game[step] {
 		return &referee{plainWalk(w), w}
 	})
 )
