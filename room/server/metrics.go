@@ -232,6 +232,7 @@ func addLoop(a, b loop.Stats) loop.Stats {
 	a.BytesOut += b.BytesOut
 	a.Again += b.Again
 	a.Partial += b.Partial
+	a.Batches += b.Batches
 	a.Mail += b.Mail
 	a.MailFull += b.MailFull
 	a.Passes += b.Passes
@@ -252,6 +253,7 @@ func loopMetrics(m emitter, s *loop.Stats) {
 	m.counter("written_bytes_total", "Bytes written.", s.BytesOut)
 	m.counter("again_total", "Reads and writes that the kernel put off.", s.Again)
 	m.counter("partial_writes_total", "Writes that left a tail.", s.Partial)
+	m.counter("io_batches_total", "Calls of an io_uring, each for many reads or writes.", s.Batches)
 	m.counter("mailbox_full_total", "Functions refused by a full mailbox.", s.MailFull)
 	m.counter("loop_passes_total", "Rounds of the loops.", s.Passes)
 	m.counter("task_runs_total", "Runs of rooms.", s.TaskRuns)
