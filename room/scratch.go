@@ -10,7 +10,7 @@ import (
 // Scratch is what a room needs only while it runs: a coroutine for game code, and
 // memory to encode with. Rooms that share one have as much of it as run at once, and
 // what one has used is warm for the next. Any goroutine's rooms may share it, those of
-// one loop do so best. The zero Scratch works; it is kept for as long as the process.
+// one loop do so best. The zero Scratch works; Close ends it.
 type Scratch struct {
 	mu         sync.Mutex
 	coroutines []*coroutine
@@ -32,6 +32,17 @@ func (r *Room) SetScratch(s *Scratch) {
 	if r.sim.guard.shared != nil {
 		r.sim.guard.shared, r.aud.scratch = s, s
 	}
+}
+
+// Close ends the coroutines, which are goroutines to the runtime. No room that shares
+// the Scratch runs meanwhile; one that does later makes another.
+func (s *Scratch) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.coroutines {
+		c.close()
+	}
+	s.coroutines, s.casts = nil, nil
 }
 
 func (s *Scratch) coroutine() *coroutine {

@@ -86,7 +86,7 @@ func TestShutdownTellsEverybody(t *testing.T) {
 		if took := time.Since(begin); took > cfg.ShutdownTimeout {
 			t.Errorf("Run took %v to return", took)
 		}
-		eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before+1 })
+		eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 	})
 }
 

@@ -218,6 +218,10 @@ func (s *Server) stopLoops() {
 		l.Stop()
 	}
 	s.wg.Wait()
+	s.scratch.Close()
+	for _, w := range s.warm {
+		w.Close()
+	}
 }
 
 // drain tells everybody and waits until their sockets are flushed, for most of
