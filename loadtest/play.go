@@ -200,6 +200,11 @@ func (r *run) connect(ctx context.Context) error {
 			return err
 		}
 	}
+	return r.ready(ctx, n)
+}
+
+// ready waits until all bots have a state.
+func (r *run) ready(ctx context.Context, n int) (err error) {
 	deadline := time.Now().Add(connectTimeout)
 	for ready := 0; ready < n; {
 		if err := wait(ctx, 20*time.Millisecond); err != nil {

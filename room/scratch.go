@@ -26,8 +26,8 @@ type cast struct {
 	body   []byte // of a part of a keyframe
 }
 
-// SetScratch replaces Config.Scratch, where that was not nil: before the room's first
-// tick on its loop, or between ticks.
+// SetScratch replaces Config.Scratch, where that was not nil. The room's goroutine
+// calls it, before the first tick or between two.
 func (r *Room) SetScratch(s *Scratch) {
 	if r.sim.guard.shared != nil {
 		r.sim.guard.shared, r.aud.scratch = s, s

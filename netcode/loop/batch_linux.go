@@ -12,10 +12,9 @@ const (
 	// milliseconds, and of one.
 	batchSends = 1024
 	batchReads = 256
-	// batchCopies is the memory for offers in two parts, which are sent as one,
-	// bytes; batchCopy is how much of it one may have.
+	// batchCopies is the memory for offers in two parts, which are sent as one, up to
+	// joinedSend each, bytes.
 	batchCopies = 64 << 10
-	batchCopy   = 4 << 10
 	// batchRead is the room for the input of one connection, bytes. Who has sent
 	// more is read again.
 	batchRead = 1 << 10
@@ -65,7 +64,7 @@ func (q *batch) offer(c *Conn, private []byte, shared Buffer, b []byte) bool {
 	switch n := len(private) + len(b); {
 	case len(private) == 0:
 		shared.Retain()
-	case n > batchCopy:
+	case n > joinedSend:
 		return false
 	default:
 		if len(q.copies)+n > cap(q.copies) {

@@ -75,10 +75,10 @@ const (
 	submitTries = 8
 )
 
-var errRingDeaf = errors.New("loop: io_uring completes sends or receives that may not wait otherwise than the calls do")
+var errRingWaits = errors.New("loop: io_uring completes sends or receives that may not wait otherwise than the calls do")
 
-// newRing makes a ring for n operations at once, at least 3, and tries it out: a kernel or a
-// sandbox may have the calls and not what is needed of them.
+// newRing makes a ring for n operations at once, at least 3, and tries it out: a
+// kernel or a sandbox may have the calls and not what is needed of them.
 func newRing(n int) (*ring, error) {
 	p := ringParams{flags: setupClamp}
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(n), uintptr(unsafe.Pointer(&p)), 0)
@@ -147,7 +147,7 @@ func (r *ring) try() error {
 		return err
 	}
 	if r.results[0] != -int32(unix.EAGAIN) || r.results[1] != 8 || r.results[2] != 8 || string(in) != "io_uring" {
-		return fmt.Errorf("%w: %v", errRingDeaf, r.results[:3])
+		return fmt.Errorf("%w: %v", errRingWaits, r.results[:3])
 	}
 	return nil
 }

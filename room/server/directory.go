@@ -213,7 +213,7 @@ func (d *directory) enlist(h *hosted) (err error) {
 	if h.loop, err = d.srv.loopFor(h.kind); err != nil {
 		d.srv.cfg.Log.Error("no loop for a room", "room", h.id, "err", err)
 	}
-	if err != nil || !h.loop.Post(func() { h.begin() }) {
+	if err != nil || !h.loop.Post(h.begin) {
 		h.at().Stop(wire.ByeFull, "", 0) // frees what its game holds
 		return errTooMany
 	}

@@ -77,7 +77,7 @@ type serveCmd struct {
 	Deflate  bool              `default:"${deflate}" negatable:"" help:"Compress messages of 512 bytes and more for clients that ask for it: first states, large rooms."`
 	Origins  []string          `name:"origin" placeholder:"URL" help:"Web origin that may connect beside this server's own; * for all."`
 	Engine   string            `enum:"auto,epoll,std" default:"${engine}" help:"Event loop: auto, epoll or std (a goroutine for each connection)."`
-	IO       string            `name:"io" enum:"syscall,uring" default:"${io}" help:"How sockets are written and read: syscall, or uring (io_uring, where the kernel has it): less work for many players."`
+	IO       string            `name:"io" enum:"syscall,uring" default:"${io}" help:"How sockets are written and read: syscall, or uring (io_uring, where the kernel has it): less work for many viewers."`
 	Loops    int               `default:"${loops}" help:"Event loops; 0 for one each processor."`
 	Grace    time.Duration     `default:"${grace}" help:"How long a lost connection's seat is kept."`
 	Empty    time.Duration     `default:"${empty}" help:"How long a room without people is kept."`
