@@ -151,9 +151,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		defer s.shard.close()
 	}
-	close(s.ready)
 	s.warnOfFiles(openFiles())
 	s.cfg.Log.Info("listening", "addr", addr.String(), "loops", len(s.loops), "kinds", len(s.kinds))
+	close(s.ready)
 	posting, stopPosts := context.WithCancel(context.Background())
 	posts := make(chan struct{})
 	go func() { defer close(posts); s.deliverPosts(posting) }()
