@@ -1,11 +1,14 @@
 package secure
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -18,6 +21,9 @@ import (
 
 	"github.com/roomd/roomd/netcode/loop"
 )
+
+// ErrOtherHost ends a handshake for a host that is none of ACME.Hosts.
+var ErrOtherHost = errors.New("secure: no host of this server")
 
 // ErrNoCertificate ends a handshake for a host whose certificate is still to come.
 var ErrNoCertificate = errors.New("secure: no certificate for this host yet")
@@ -72,10 +78,13 @@ type authority struct {
 
 // host is one name; authority.mu guards it.
 type host struct {
-	name  string
-	ready bool          // the manager has a certificate, and renews it
-	tried chan struct{} // closed when the attempt under way is over; nil: none is
-	again time.Duration // when the next attempt may be
+	name    string
+	expires time.Time     // of the manager's certificate, which it renews; zero: it has none
+	late    time.Time     // when to say that it is not renewed
+	tried   chan struct{} // closed when the attempt under way is over; nil: none is
+	began   time.Duration // when it began
+	again   time.Duration // when the next attempt may be
+	pause   time.Duration // before again
 }
 
 func newAuthority(cfg ACME, log *slog.Logger) (*authority, error) {
@@ -84,9 +93,8 @@ func newAuthority(cfg ACME, log *slog.Logger) (*authority, error) {
 	}
 	a := &authority{log: log, hosts: map[string]*host{}}
 	a.manager = &autocert.Manager{Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(cfg.Cache), HostPolicy: autocert.HostWhitelist(cfg.Hosts...)}
-	if cfg.Directory != "" {
-		a.manager.Client = &acme.Client{DirectoryURL: cfg.Directory}
-	}
+	directory := cmp.Or(cfg.Directory, autocert.DefaultACMEDirectory)
+	a.manager.Client = &acme.Client{DirectoryURL: directory, HTTPClient: &http.Client{Transport: &witness{log: log}}}
 	for _, name := range cfg.Hosts {
 		name = canonical(name)
 		a.hosts[name] = &host{name: name}
@@ -120,23 +128,22 @@ func (a *authority) begin() {
 func (a *authority) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	h := a.hosts[canonical(hello.ServerName)]
 	if h == nil {
-		return nil, fmt.Errorf("secure: a handshake for %q, which is no host of this server", hello.ServerName)
+		return nil, fmt.Errorf("%w: %q", ErrOtherHost, hello.ServerName)
 	}
 	if p := hello.SupportedProtos; len(p) == 1 && p[0] == acme.ALPNProto {
 		return a.manager.GetCertificate(hello)
 	}
-	if tried := a.obtain(h); tried != nil {
-		wait, cancel := context.WithTimeout(hello.Context(), cacheWait)
+	if tried, left := a.obtain(h); left > 0 {
+		wait, cancel := context.WithTimeout(hello.Context(), left)
 		defer cancel()
 		select {
 		case <-tried:
 		case <-wait.Done():
 		}
 	}
-	if !a.isReady(h) {
-		return nil, ErrNoCertificate
-	}
-	return a.manager.GetCertificate(ask(h.name))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current(h)
 }
 
 // ask is the hello of a client that knows ECDSA: there is one certificate a host.
@@ -144,25 +151,23 @@ func ask(name string) *tls.ClientHelloInfo {
 	return &tls.ClientHelloInfo{ServerName: name, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}
 }
 
-func (a *authority) isReady(h *host) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return h.ready
-}
-
 // obtain begins an attempt to get a certificate, if there is none and it is time.
-// It returns what is closed at the end of the one under way, nil if none is.
-func (a *authority) obtain(h *host) (tried chan struct{}) {
+// It returns what is closed at the end of the one under way, and how long a
+// handshake waits for that. Once it is clear that the cache has no answer, nobody
+// does: the places for handshakes are those of the other hosts and of the
+// authority too.
+func (a *authority) obtain(h *host) (tried chan struct{}, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if h.ready || h.tried == nil && loop.Now() < h.again {
-		return nil
+	now := loop.Now()
+	if !h.expires.IsZero() || h.tried == nil && now < h.again {
+		return nil, 0
 	}
 	if h.tried == nil {
-		h.tried = make(chan struct{})
+		h.tried, h.began = make(chan struct{}), now
 		go a.try(h)
 	}
-	return h.tried
+	return h.tried, h.began + cacheWait - now
 }
 
 // try is one attempt, which may take minutes.
@@ -171,28 +176,59 @@ func (a *authority) try(h *host) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	close(h.tried)
-	h.tried, h.ready, h.again = nil, err == nil, loop.Now()+acmeRetry
+	h.tried = nil
 	if err != nil {
+		h.pause = min(max(2*h.pause, acmeRetry), acmeRetryMost)
+		h.again = loop.Now() + h.pause
 		a.failed++
-		a.log.Error("no certificate from the ACME authority", "host", h.name, "err", err, "again", acmeRetry)
+		a.log.Error("no certificate from the ACME authority", "host", h.name, "err", err, "again", h.pause)
 		return
 	}
-	a.made++
-	a.log.Info("certificate for a host", "host", h.name, "until", cert.Leaf.NotAfter)
+	a.note(h, cert.Leaf, time.Now())
+}
+
+// current is the certificate in use. a.mu is held.
+func (a *authority) current(h *host) (*tls.Certificate, error) {
+	if h.expires.IsZero() {
+		return nil, ErrNoCertificate
+	}
+	cert, err := a.manager.GetCertificate(ask(h.name))
+	if err == nil {
+		a.note(h, cert.Leaf, time.Now())
+	}
+	return cert, err
+}
+
+// note compares the certificate in use with the one before: the manager renews
+// without a word, and fails without one. a.mu is held.
+func (a *authority) note(h *host, leaf *x509.Certificate, now time.Time) {
+	if leaf.NotAfter.After(h.expires) {
+		a.made++
+		a.log.Info("certificate for a host", "host", h.name, "until", leaf.NotAfter)
+		h.expires = leaf.NotAfter
+		// A quarter of the time for renewal is gone; one just read from the cache has
+		// acmeRetry left.
+		h.late = h.expires.Add(-min(h.expires.Sub(leaf.NotBefore)/renewalPart, renewalMost) * 3 / 4)
+		if soon := now.Add(acmeRetry); h.late.Before(soon) {
+			h.late = soon
+		}
+	}
+	if now.After(h.late) {
+		h.late = now.Add(renewalRetry)
+		a.failed++
+		a.log.Error("certificate not renewed by the ACME authority, the one from before stays", "host", h.name, "until", h.expires)
+	}
 }
 
 // fill implements certificates.
 func (a *authority) fill(s *Stats) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.Reloads, s.Unusable = a.made, a.failed
 	for _, h := range a.hosts {
-		if !h.ready {
-			continue
-		}
-		cert, err := a.manager.GetCertificate(ask(h.name))
+		cert, err := a.current(h)
 		if err == nil && (s.Expires.IsZero() || cert.Leaf.NotAfter.Before(s.Expires)) {
 			s.Expires = cert.Leaf.NotAfter
 		}
 	}
+	s.Reloads, s.Unusable = a.made, a.failed
 }

@@ -31,11 +31,22 @@ const (
 	maxRecord  = 1 << 14
 	// lookEvery is the least time between two looks at the files of a certificate.
 	lookEvery = time.Second
-	// acmeRetry is the time after an attempt to have a certificate made, longer than
-	// the minute for which autocert remembers that it failed; cacheWait is how long a
-	// handshake waits for an attempt, which the cache may answer.
-	acmeRetry = 90 * time.Second
+	// acmeRetry is the time after a failed attempt to have a certificate made, longer
+	// than the minute for which autocert remembers that it failed. It doubles with each,
+	// up to acmeRetryMost: Let's Encrypt bears with five failures of a host, and then
+	// with one in twelve minutes.
+	acmeRetry     = 90 * time.Second
+	acmeRetryMost = 15 * time.Minute
+	// cacheWait is how long handshakes wait for a new attempt, which the cache may
+	// answer.
 	cacheWait = 250 * time.Millisecond
+	// autocert renews a certificate when one part in renewalPart of its time is left, or
+	// renewalMost if that is less, and after a failure tries again within renewalRetry.
+	renewalPart  = 3
+	renewalMost  = 30 * 24 * time.Hour
+	renewalRetry = time.Hour
+	// maxAnswer bounds, in bytes, what is searched for an authority's reasons.
+	maxAnswer = 64 << 10
 )
 
 // Config says what a Gate asks for. Take is required, and Cert and Key, or ACME. It
@@ -62,8 +73,8 @@ type Config struct {
 	// Take gets each connection whose handshake succeeded: a *tls.Conn without
 	// deadlines.
 	Take func(nc net.Conn)
-	// Log gets certificates that cannot be used, and failed handshakes at debug
-	// level; nil is silent.
+	// Log gets certificates that cannot be used or made, and failed handshakes at
+	// debug level; nil is silent.
 	Log *slog.Logger
 }
 

@@ -35,7 +35,7 @@ type Gate struct {
 
 // visitor is a connection whose ClientHello is there.
 type visitor struct {
-	nc    net.Conn
+	nc    *readConn
 	until time.Duration
 	from  netip.Addr // of Config.Source
 }
@@ -58,8 +58,20 @@ func NewGate(cfg Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.tls.GetCertificate = g.cert.get
+	g.tls.GetCertificate = g.certificate
 	return g, nil
+}
+
+// certificate implements tls.Config.GetCertificate. Who comes for another host is
+// told unrecognized_name (RFC 6066 section 3): crypto/tls does that when there is
+// neither a certificate nor an error.
+func (g *Gate) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	cert, err := g.cert.get(hello)
+	if errors.Is(err, ErrOtherHost) {
+		hello.Conn.(*readConn).strange = err
+		return nil, nil
+	}
+	return cert, err
 }
 
 // Obtain has certificates made that are missing, if Config.ACME says so. The port
@@ -177,6 +189,9 @@ func (g *Gate) shake(v visitor) {
 		g.count[Done].Add(1)
 		g.cfg.Take(tc)
 		return
+	case v.nc.strange != nil:
+		err = v.nc.strange
+		g.count[Strange].Add(1)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		g.count[Late].Add(1)
 	default:

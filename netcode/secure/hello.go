@@ -37,7 +37,7 @@ func (h *hello) Read(c *loop.Conn, b []byte) int {
 		c.Close(err)
 		return 0
 	}
-	h.gate.enter(visitor{&readConn{nc, read}, h.until, from})
+	h.gate.enter(visitor{&readConn{Conn: nc, read: read}, h.until, from})
 	return 0
 }
 
@@ -86,7 +86,8 @@ func (h *hello) Closed(*loop.Conn, error) {}
 // readConn is a connection with bytes that were already read from it.
 type readConn struct {
 	net.Conn
-	read []byte
+	read    []byte
+	strange error // why Gate.certificate has none
 }
 
 // NetConn is the connection itself.
