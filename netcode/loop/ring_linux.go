@@ -33,6 +33,9 @@ type ring struct {
 	doneMask       uint32
 	completions    []completion
 	memory         [][]byte
+	// pointed are what the queued operations point to. The compiler sees no pointer in
+	// theirs: it would leave a buffer on a stack, which moves.
+	pointed []*byte
 }
 
 // submission is struct io_uring_sqe, completion io_uring_cqe, of linux/io_uring.h.
@@ -116,6 +119,7 @@ func (r *ring) mapQueues(p *ringParams) error {
 	r.entries = unsafe.Slice((*submission)(unsafe.Pointer(&submissions[0])), p.sqEntries)
 	r.completions = unsafe.Slice((*completion)(unsafe.Pointer(&queues[p.cq.cqes])), p.cqEntries)
 	r.results = make([]int32, p.sqEntries)
+	r.pointed = make([]*byte, p.sqEntries)
 	for i, array := 0, unsafe.Slice(word(p.sq.array), p.sqEntries); i < len(array); i++ {
 		array[i] = uint32(i) // an operation's place is its entry, always
 	}
@@ -161,9 +165,11 @@ func (r *ring) send(fd int, b []byte) { r.push(opSend, fd, b, unix.MSG_DONTWAIT|
 func (r *ring) recv(fd int, b []byte) { r.push(opRecv, fd, b, unix.MSG_DONTWAIT) }
 
 func (r *ring) push(opcode uint8, fd int, b []byte, flags uint32) {
+	first := &b[0]
+	r.pointed[r.queued] = first
 	e := &r.entries[(*r.tail+uint32(r.queued))&r.mask]
 	*e = submission{
-		opcode: opcode, fd: int32(fd), addr: uint64(uintptr(unsafe.Pointer(&b[0]))), len: uint32(len(b)),
+		opcode: opcode, fd: int32(fd), addr: uint64(uintptr(unsafe.Pointer(first))), len: uint32(len(b)),
 		msgFlags: flags, userData: uint64(r.queued),
 	}
 	r.queued++
@@ -191,6 +197,7 @@ func (r *ring) submit() error {
 		}
 		got := r.reap()
 		if seen += got; seen == n {
+			clear(r.pointed[:n])
 			return nil
 		}
 		if got > 0 || errno == unix.EINTR {
