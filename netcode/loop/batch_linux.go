@@ -3,6 +3,7 @@ package loop
 import (
 	"os"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -220,19 +221,17 @@ func (q *batch) present(r *queuedRead) {
 
 // claim puts what was read of c, and is not presented yet, behind its pending
 // bytes: something is done with c before its turn.
-func (q *batch) claim(c *Conn) {
+func (q *batch) claim(c *Conn) bool {
 	c.flags &^= isInBatch
-	for i := range q.reads {
-		r := &q.reads[i]
-		if r.c != c {
-			continue
-		}
-		if n := q.received(r); n > 0 {
-			s := c.more()
-			s.pending = append(s.pending, r.b[r.k:r.k+n]...)
-		}
-		r.c = nil
+	i := slices.IndexFunc(q.reads, func(r queuedRead) bool { return r.c == c })
+	r := q.reads[i]
+	q.reads[i].c = nil
+	n := q.received(&r)
+	if n > 0 {
+		s := c.more()
+		s.pending = append(s.pending, r.b[r.k:r.k+n]...)
 	}
+	return n > 0
 }
 
 // received is how many bytes a read brought.

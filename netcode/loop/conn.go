@@ -185,10 +185,12 @@ func (c *Conn) ReadNow() {
 	if !c.readable() {
 		return
 	}
-	if c.flags&isInBatch != 0 {
-		c.loop.batch.claim(c)
+	if c.flags&isInBatch != 0 && c.loop.batch.claim(c) {
+		c.presentPending() // the socket may have no more
 	}
-	c.transport.read(c)
+	if c.readable() {
+		c.transport.read(c)
+	}
 }
 
 // ReadSoon has the socket read before the tasks that are due run, together with

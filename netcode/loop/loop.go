@@ -73,9 +73,9 @@ type batcher interface {
 	offer(c *Conn, private []byte, shared Buffer, b []byte) bool
 	flush()
 	// read reads the connections and presents what came. What is read of c and not
-	// presented yet, claim puts to its pending bytes.
+	// presented yet, claim puts to its pending bytes; it reports whether there was any.
 	read(list []*Conn)
-	claim(c *Conn)
+	claim(c *Conn) bool
 }
 
 // New makes a loop. It holds a few descriptors until it has run and stopped, or
