@@ -31,6 +31,7 @@ type batch struct {
 	copies []byte
 	in     []byte       // batchRead for each read
 	reads  []queuedRead // submitted and not presented yet
+	broken bool         // the ring has failed
 }
 
 // queuedSend is an offer that waits for flush.
@@ -59,18 +60,24 @@ func newBatch(e *epoll) (*batch, error) {
 	}, nil
 }
 
+func (q *batch) works() bool { return !q.broken }
+
 // offer queues private and b, the bytes of shared. It reports false for what is
 // better written at once.
 func (q *batch) offer(c *Conn, private []byte, shared Buffer, b []byte) bool {
-	switch n := len(private) + len(b); {
-	case len(private) == 0:
-		shared.Retain()
-	case n > joinedSend:
+	n, joined := len(private)+len(b), len(private) > 0
+	if joined && n > joinedSend {
 		return false
-	default:
-		if len(q.copies)+n > cap(q.copies) {
-			q.flush()
-		}
+	}
+	if joined && len(q.copies)+n > cap(q.copies) {
+		q.flush()
+	}
+	if q.broken { // by this flush, perhaps
+		return false
+	}
+	if !joined {
+		shared.Retain()
+	} else {
 		at := len(q.copies)
 		q.copies = append(append(q.copies, private...), b...)
 		b, shared = q.copies[at:], nil
@@ -115,7 +122,7 @@ func (q *batch) submit() {
 	l.stats.Batches++
 	if err := q.ring.submit(); err != nil {
 		l.cfg.Log.Error("io_uring failed, system calls are used instead", "loop", l.cfg.ID, "err", err)
-		l.batch = nil
+		q.broken = true
 	}
 }
 
@@ -158,7 +165,7 @@ func (q *batch) read(list []*Conn) {
 		part := list[:min(len(list), batchReads)]
 		list = list[len(part):]
 		for _, c := range part {
-			if c.fd < 0 || len(c.pending()) > batchRead/2 || q.epoll.loop.batch == nil {
+			if c.fd < 0 || len(c.pending()) > batchRead/2 || q.broken {
 				c.flags &^= isToRead
 				c.ReadNow()
 			}

@@ -1,10 +1,29 @@
 package loop
 
 import (
+	"bytes"
 	"net"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// breakRing has the loop's ring fail from now on, until the test ends.
+func breakRing(t *testing.T, l *Loop) {
+	t.Helper()
+	r := l.engine.(*epoll).batch.ring
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	unix.Close(r.fd)
+	r.fd = null // no io_uring
+}
 
 // batches runs a test on a loop that reads in batches, and on one whose order it has to
 // have.
@@ -62,6 +81,81 @@ func TestReadNowWithinABatch(t *testing.T) {
 		readTogether(t, l, []*Conn{first, second}, func() {
 			write(t, one, "one")
 			write(t, two, "two")
+		})
+	})
+}
+
+// When the ring fails in the middle of a batch, what it left is done by single calls.
+func TestRingFailsWithinABatch(t *testing.T) {
+	t.Run("of reads", func(t *testing.T) {
+		l := uring(t, Config{})
+		got := make([]string, 4)
+		conns, peers := make([]*Conn, 4), make([]*net.TCPConn, 4)
+		var rest []byte
+		for i := range conns {
+			conns[i], peers[i] = connect(t, l, &funcs{read: func(_ *Conn, b []byte) int {
+				got[i] += string(b)
+				if i == 0 {
+					conns[1].ReadNow()
+					conns[2].Move(l, nil)
+					nc, b, err := conns[3].Detach()
+					if err != nil {
+						t.Error(err)
+						return 0
+					}
+					rest = b
+					nc.Close()
+				}
+				return len(b)
+			}})
+		}
+		readTogether(t, l, conns, func() {
+			breakRing(t, l)
+			for i, nc := range slices.Backward(peers) {
+				write(t, nc, string(rune('a'+i)))
+			}
+		})
+		call(t, l, func() {
+			if got := strings.Join(got, ""); got != "abc" || string(rest) != "d" {
+				t.Errorf("read %q, detached with %q", got, rest)
+			}
+		})
+	})
+	t.Run("of sends", func(t *testing.T) {
+		l := uring(t, Config{})
+		f := newFrame(bytes.Repeat([]byte("f"), joinedSend-4))
+		const n = 2 * batchCopies / joinedSend
+		var conns []*Conn
+		var peers []*net.TCPConn
+		for range n {
+			c, nc := connect(t, l, &funcs{})
+			conns, peers = append(conns, c), append(peers, nc)
+		}
+		call(t, l, func() {
+			breakRing(t, l)
+			for _, c := range conns {
+				if !c.Offer([]byte("own "), f) { // half of them find no room for the copy
+					t.Error("refused")
+				}
+			}
+		})
+		for _, nc := range peers {
+			wantRead(t, nc, "own "+string(f.b))
+		}
+		call(t, l, func() {
+			for _, c := range conns {
+				if !c.Offer(nil, f) {
+					t.Error("refused")
+				}
+			}
+		})
+		for _, nc := range peers {
+			wantRead(t, nc, string(f.b))
+		}
+		call(t, l, func() {
+			if f.refs.Load() != 1 {
+				t.Errorf("%d references", f.refs.Load())
+			}
 		})
 	})
 }

@@ -31,7 +31,7 @@ type Loop struct {
 	reading reading
 	slotEnd time.Duration
 	toRead  []*Conn // by ReadSoon
-	batch   batcher // nil: each read and send is a call of its own
+	batch   batcher // nil: each read and send is a call of its own, always
 	busyOut int     // closed connections whose writer goroutine is not done
 
 	advancing bool // inside runTasks
@@ -69,6 +69,9 @@ type engine interface {
 
 // batcher does many reads or sends by one call to the kernel.
 type batcher interface {
+	// works reports whether it takes anything. Once false it stays so; what it took
+	// before is done all the same.
+	works() bool
 	// offer takes an Offer, if it is one for a batch; flush sends what was taken.
 	offer(c *Conn, private []byte, shared Buffer, b []byte) bool
 	flush()
@@ -115,7 +118,7 @@ func (l *Loop) Engine() Engine { return l.engine.kind() }
 
 // Uring reports whether sends and reads go through an io_uring. It is called on the
 // loop's goroutine, or before Run.
-func (l *Loop) Uring() bool { return l.batch != nil }
+func (l *Loop) Uring() bool { return l.batch != nil && l.batch.works() }
 
 // Run makes the calling goroutine the loop until Stop. It returns an error when
 // the poller failed, after closing everything as Stop does, or when it is
@@ -197,7 +200,7 @@ func (l *Loop) fail(err error) {
 func (l *Loop) rest() {
 	now, due := Now(), l.tasks.next()
 	horizon := slotHorizon
-	if l.batch != nil {
+	if l.Uring() {
 		horizon = uringHorizon
 	}
 	if due-now <= horizon && l.engine.kind() == EngineEpoll {
