@@ -216,8 +216,11 @@ func (q *batch) presentAll() {
 func (q *batch) present(r *queuedRead) {
 	c := r.c
 	c.flags &^= isInBatch
+	if !c.readable() {
+		return // the stream's end neither, since what is unsent would go with it
+	}
 	n := q.received(r)
-	if n == 0 || !c.readable() {
+	if n == 0 {
 		return
 	}
 	c.present(r.b[:r.k+n])

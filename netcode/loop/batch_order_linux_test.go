@@ -2,6 +2,7 @@ package loop
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -157,5 +158,36 @@ func TestRingFailsWithinABatch(t *testing.T) {
 				t.Errorf("%d references", f.refs.Load())
 			}
 		})
+	})
+}
+
+// CloseAfterFlush of a connection whose peer's end is read and not presented yet
+// still sends what is unsent.
+func TestCloseAfterFlushWithinABatch(t *testing.T) {
+	batches(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		var second *Conn
+		first, one := connect(t, l, &funcs{read: func(_ *Conn, b []byte) int {
+			if _, _, err := second.Detach(); err != ErrTailPending {
+				t.Errorf("detached with bytes unsent: %v", err)
+			}
+			second.CloseAfterFlush(patience)
+			return len(b)
+		}})
+		closed := make(chan error, 1)
+		var two *net.TCPConn
+		second, two = connect(t, l, &funcs{closed: func(_ *Conn, err error) { closed <- err }})
+		var want []byte
+		readTogether(t, l, []*Conn{first, second}, func() {
+			want = stall(second, nil, newFrame(pattern(1<<20)))
+			if err := two.CloseWrite(); err != nil {
+				t.Error(err)
+			}
+			write(t, one, "x")
+		})
+		got, err := io.ReadAll(two)
+		if ended := await(t, closed); err != nil || ended != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes of %d, %v; closed with %v", len(got), len(want), err, ended)
+		}
 	})
 }

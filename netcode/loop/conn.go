@@ -303,7 +303,7 @@ func (c *Conn) Move(to *Loop, then func(c *Conn)) {
 // are unsent.
 func (c *Conn) Detach() (net.Conn, []byte, error) {
 	c.sendQueued()
-	if c.flags&isInBatch != 0 {
+	if c.flags&(hasTail|isConnecting|isFlushing) == 0 && c.flags&isInBatch != 0 {
 		c.loop.batch.claim(c)
 	}
 	switch {
