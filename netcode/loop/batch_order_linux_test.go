@@ -191,3 +191,32 @@ func TestCloseAfterFlushWithinABatch(t *testing.T) {
 		}
 	})
 }
+
+// reset has nc break off its connection.
+func reset(t *testing.T, nc *net.TCPConn) {
+	t.Helper()
+	if err := nc.SetLinger(0); err != nil {
+		t.Error(err)
+	}
+	nc.Close()
+}
+
+// An offer that is made at the end of a batch, and that the kernel refuses, ends its
+// connection like any other.
+func TestOfferFromClosed(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		closed := make(chan error, 1)
+		f := newFrame([]byte("frame"))
+		other, nc := connect(t, l, &funcs{closed: func(_ *Conn, err error) { closed <- err }})
+		c, _ := connect(t, l, &funcs{closed: func(*Conn, error) { other.Offer(nil, f) }})
+		call(t, l, func() {
+			reset(t, nc)
+			c.Close(nil)
+		})
+		if err := await(t, closed); err == nil {
+			t.Error("closed without an error")
+		}
+		until(t, l, "all is given back", func() bool { return l.Stats().Conns == 0 && f.refs.Load() == 1 })
+	})
+}

@@ -20,8 +20,10 @@ func (l *Loop) settle() {
 			c.flags &^= isAgain
 			c.presentPending()
 		}
+		if i == len(l.ending)-1 {
+			l.flush() // an offer made here, and refused, ends its connection here
+		}
 	}
-	l.flush()
 	for _, c := range l.dead {
 		c.transport.end(c)
 	}
