@@ -220,3 +220,30 @@ func TestOfferFromClosed(t *testing.T) {
 		until(t, l, "all is given back", func() bool { return l.Stats().Conns == 0 && f.refs.Load() == 1 })
 	})
 }
+
+// A connection whose last offer fails as it is about to move does not move.
+func TestOfferBeforeMove(t *testing.T) {
+	batches(t, func(t *testing.T, cfg Config) {
+		l, to := start(t, cfg), start(t, cfg)
+		closed := make(chan *Loop, 1)
+		f := newFrame([]byte("frame"))
+		moving, nc := connect(t, l, &funcs{closed: func(c *Conn, _ error) { closed <- c.Loop() }})
+		c, _ := connect(t, l, &funcs{closed: func(*Conn, error) {
+			moving.Move(to, nil)
+			moving.Offer(nil, f)
+		}})
+		call(t, l, func() {
+			reset(t, nc)
+			c.Close(nil)
+		})
+		if await(t, closed) != l {
+			t.Error("closed by the loop that it was to move to")
+		}
+		for _, l := range []*Loop{l, to} {
+			until(t, l, "all is given back", func() bool { s := l.Stats(); return s.Conns == 0 && s.Tail == 0 })
+		}
+		if f.refs.Load() != 1 {
+			t.Errorf("%d references", f.refs.Load())
+		}
+	})
+}

@@ -60,7 +60,9 @@ func (l *Loop) finish(c *Conn) {
 
 // depart sends a moving connection on its way.
 func (l *Loop) depart(c *Conn) {
-	c.sendQueued()
+	if c.sendQueued(); c.flags&isClosed != 0 {
+		return // that failed, and c is listed again
+	}
 	s := c.side
 	to, then := s.to, s.then
 	s.to, s.then = nil, nil
