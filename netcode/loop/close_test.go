@@ -167,3 +167,21 @@ func storm(t *testing.T, addr string, nonce uint64) {
 type driver func(now time.Duration) time.Duration
 
 func (d driver) Advance(now time.Duration) time.Duration { return d(now) }
+
+// A quiet connection that lingers reads to its peer's end, whatever comes before it.
+func TestQuietConnectionLingers(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		closed := make(chan error, 1)
+		c, nc := connect(t, l, &funcs{closed: func(_ *Conn, err error) { closed <- err }})
+		call(t, l, func() { c.Quiet(true) })
+		write(t, nc, string(make([]byte, 3*stdReadBuffer)))
+		call(t, l, func() { c.CloseAfterFlush(10 * patience) })
+		if err := nc.CloseWrite(); err != nil {
+			t.Error(err)
+		}
+		if err := await(t, closed); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -70,7 +70,7 @@ func (m stdMail) deliver(l *Loop) {
 	if s.wrote.Swap(false) {
 		s.finishWrite()
 	}
-	if s.full.Load() && (s.conn.flags&isQuiet == 0 || s.failed()) {
+	if s.full.Load() && (s.conn.flags&(isQuiet|isLingering) != isQuiet || s.failed()) {
 		s.read(s.conn)
 	}
 }
