@@ -174,3 +174,15 @@ func TestWheelRandom(t *testing.T) {
 type nowhere struct{ net.Conn }
 
 func (nowhere) RemoteAddr() net.Addr { return nil }
+
+// A timer set to Never is not looked at all the time.
+func TestTimerNever(t *testing.T) {
+	l := start(t, Config{})
+	c, _ := connect(t, l, &funcs{})
+	call(t, l, func() {
+		c.SetTimer(Never)
+		if ticks := c.wheelAt - l.wheel.done; ticks < wheelSlots-1 {
+			t.Errorf("looked at after %d ticks", ticks)
+		}
+	})
+}

@@ -24,7 +24,13 @@ type wheel struct {
 }
 
 // wheelTick is the first tick of the wheel at or after t.
-func wheelTick(t time.Duration) int64 { return int64((t + wheelSlot - 1) / wheelSlot) }
+func wheelTick(t time.Duration) int64 {
+	n := int64(t / wheelSlot)
+	if t%wheelSlot > 0 {
+		n++
+	}
+	return n
+}
 
 // set puts a timer for c where its deadline says, unless it is already looked
 // at early enough.
