@@ -279,3 +279,32 @@ func TestAttach(t *testing.T) {
 		}
 	})
 }
+
+// A connection that moves before it has arrived goes where it was moved to.
+func TestAttachedMoves(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l, to := start(t, cfg), start(t, cfg)
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		theirs.SetDeadline(time.Now().Add(patience))
+		arrived := make(chan *Loop, 1)
+		call(t, l, func() {
+			c, err := l.Attach(ours, &funcs{read: echo})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Move(to, func(c *Conn) { arrived <- c.Loop() })
+		})
+		if await(t, arrived) != to {
+			t.Error("then runs elsewhere")
+		}
+		write(t, theirs, "ping")
+		wantRead(t, theirs, "ping")
+		call(t, l, func() {
+			if l.Stats().Conns != 0 {
+				t.Error("it is on the first loop too")
+			}
+		})
+	})
+}

@@ -60,6 +60,9 @@ func (l *Loop) finish(c *Conn) {
 
 // depart sends a moving connection on its way.
 func (l *Loop) depart(c *Conn) {
+	if c.gen == 0 {
+		return // attached: it leaves when it has arrived
+	}
 	if c.sendQueued(); c.flags&isClosed != 0 {
 		return // that failed, and c is listed again
 	}
@@ -108,6 +111,10 @@ func (a *arrival) deliver(l *Loop) {
 	l.stats.Tail += int64(a.tail)
 	if err := l.admit(c); err != nil {
 		c.Close(err)
+		return
+	}
+	if c.flags&isDeparting != 0 {
+		c.list(isDeparting)
 		return
 	}
 	c.arrived(a.then)
