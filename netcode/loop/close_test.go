@@ -185,3 +185,21 @@ func TestQuietConnectionLingers(t *testing.T) {
 		}
 	})
 }
+
+// Closed may dial again, but not on a loop that stops: nobody would close that.
+func TestDialWhileStopping(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		peers, l := start(t, cfg), start(t, cfg)
+		addr := listen(t, peers, func(*Conn) Handler { return &funcs{} })
+		ended := make(chan error, 1)
+		_, nc := connect(t, l, &funcs{closed: func(*Conn, error) {
+			_, err := l.Dial(addr, &funcs{})
+			ended <- err
+		}})
+		l.Stop()
+		if err := await(t, ended); !errors.Is(err, ErrStopped) {
+			t.Errorf("dialled: %v", err)
+		}
+		nc.Close()
+	})
+}

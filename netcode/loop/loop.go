@@ -162,8 +162,13 @@ func (l *Loop) Listen(addr string, accept func(*Conn) Handler) (net.Addr, error)
 // Dial opens a TCP connection to a numeric address ("127.0.0.1:80"). It is
 // called on the loop's goroutine and does not wait: what is written before the
 // connection stands is kept within Config.MaxTail, and a failure arrives in
-// h.Closed unless it is known at once.
-func (l *Loop) Dial(addr string, h Handler) (*Conn, error) { return l.engine.dial(addr, h) }
+// h.Closed unless it is known at once. A loop that stops does not dial (ErrStopped).
+func (l *Loop) Dial(addr string, h Handler) (*Conn, error) {
+	if l.stopping {
+		return nil, ErrStopped
+	}
+	return l.engine.dial(addr, h)
+}
 
 // Stats are the loop's counters. It is called on the loop's goroutine, or after
 // Run returned.
