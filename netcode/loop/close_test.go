@@ -203,3 +203,22 @@ func TestDialWhileStopping(t *testing.T) {
 		nc.Close()
 	})
 }
+
+// Who has asked for CloseAfterFlush has no connection to detach.
+func TestDetachAfterFlush(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		closed := make(chan error, 1)
+		c, nc := connect(t, l, &funcs{closed: func(_ *Conn, err error) { closed <- err }})
+		call(t, l, func() {
+			c.CloseAfterFlush(patience)
+			if _, _, err := c.Detach(); err != ErrClosed {
+				t.Errorf("detached: %v", err)
+			}
+		})
+		nc.Close()
+		if err := await(t, closed); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -307,7 +307,7 @@ func (c *Conn) Detach() (net.Conn, []byte, error) {
 		c.loop.batch.claim(c)
 	}
 	switch {
-	case c.flags&isClosed != 0:
+	case c.flags&(isClosed|isLingering) != 0:
 		return nil, nil, ErrClosed
 	case c.flags&(hasTail|isConnecting|isFlushing) != 0:
 		return nil, nil, ErrTailPending
