@@ -186,3 +186,25 @@ func TestTimerNever(t *testing.T) {
 		}
 	})
 }
+
+// A loop that comes late rings in order too, also timers that were set earlier before.
+func TestLateTimersRingInOrder(t *testing.T) {
+	l := start(t, Config{})
+	var rang []time.Duration
+	set := map[*Conn]time.Duration{}
+	h := &funcs{timer: func(c *Conn, _ time.Duration) { rang = append(rang, set[c]) }}
+	a, _ := connect(t, l, h)
+	b, _ := connect(t, l, h)
+	call(t, l, func() {
+		now := Now()
+		set[a], set[b] = now+200*time.Millisecond, now+100*time.Millisecond
+		for _, c := range []*Conn{a, b} {
+			c.SetTimer(now)
+			c.SetTimer(set[c])
+		}
+		l.wheel.advance(l, now+time.Second)
+		if len(rang) != 2 || !slices.IsSorted(rang) {
+			t.Errorf("order %v", rang)
+		}
+	})
+}

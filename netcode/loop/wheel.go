@@ -87,8 +87,8 @@ func (w *wheel) run(l *Loop, i int, now time.Duration) {
 		c.wheelAt = 0
 		switch {
 		case c.deadline == 0:
-		case c.deadline > now:
-			w.set(c)
+		case wheelTick(c.deadline) > w.done:
+			w.set(c) // in a late round it may be due, but behind others
 		default:
 			c.deadline = 0
 			c.expired(now)
