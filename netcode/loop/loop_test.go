@@ -462,7 +462,7 @@ func TestStopBeforeRun(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	for _, cfg := range []Config{{Engine: 9}, {MaxTail: -1}, {MaxPending: -1}, {Mailbox: -1}, {MaxPending: 1 << 31}} {
+	for _, cfg := range []Config{{Engine: 9}, {MaxTail: -1}, {MaxPending: -1}, {Mailbox: -1}, {MaxPending: maxPendingCeiling + 1}} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%+v accepted", cfg)
 		}
