@@ -402,3 +402,19 @@ func BenchmarkReadNow(b *testing.B) {
 		})
 	}
 }
+
+// A port of all addresses that is taken in one family is taken.
+func TestListenOnATakenPort(t *testing.T) {
+	l := start(t, Config{Engine: EngineEpoll})
+	six, err := l.Listen("[::]:0", func(*Conn) Handler { return nil })
+	if err != nil {
+		t.Skip("no IPv6 here: ", err)
+	}
+	_, port, err := net.SplitHostPort(six.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := l.Listen(":"+port, func(*Conn) Handler { return nil }); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("listens at %v, %v", all, err)
+	}
+}

@@ -71,7 +71,8 @@ func (e *epoll) listenSocket(addr string) (int, net.Addr, error) {
 	}
 	fd := -1
 	for _, ip := range families {
-		if fd, err = e.bind(netip.AddrPortFrom(ip, uint16(want.Port)), len(families) > 1); err == nil {
+		fd, err = e.bind(netip.AddrPortFrom(ip, uint16(want.Port)), len(families) > 1)
+		if err == nil || errors.Is(err, unix.EADDRINUSE) {
 			break
 		}
 	}
