@@ -82,7 +82,7 @@ func (q *batch) offer(c *Conn, private []byte, shared Buffer, b []byte) bool {
 		q.copies = append(append(q.copies, private...), b...)
 		b, shared = q.copies[at:], nil
 	}
-	q.ring.send(int(c.fd), b)
+	q.ring.send(int(c.fd), b, c.sendFlags(len(b)))
 	q.sends = append(q.sends, queuedSend{c, b, shared})
 	c.flags |= isQueued
 	if q.ring.full() {

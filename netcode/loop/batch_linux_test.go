@@ -2,6 +2,7 @@ package loop
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -62,11 +63,11 @@ func TestRingResults(t *testing.T) {
 	for range 2 { // the second time the queues begin elsewhere
 		in := make([]byte, 4)
 		r.recv(ab[1], in)
-		r.send(ab[0], []byte("abcdef"))
-		r.send(dead[0], []byte("x")) // no SIGPIPE either
-		r.send(1<<20, []byte("x"))
-		r.send(full[0], large)
-		r.send(full[0], large)
+		r.send(ab[0], []byte("abcdef"), noWait)
+		r.send(dead[0], []byte("x"), noWait) // no SIGPIPE either
+		r.send(1<<20, []byte("x"), noWait)
+		r.send(full[0], large, noWait)
+		r.send(full[0], large, noWait)
 		r.recv(ab[1], in)
 		if err := r.submit(); err != nil {
 			t.Fatal(err)
@@ -101,7 +102,7 @@ func TestRingKeepsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		out[0], out[1] = i, i+1
-		r.send(pair[0], out)
+		r.send(pair[0], out, noWait)
 		r.recv(pair[0], in)
 		if err := r.submit(); err != nil {
 			t.Fatal(err)
@@ -508,39 +509,51 @@ func TestAnyOutput(t *testing.T) {
 }
 
 // A peer that never reads is kept for at most 128 KB, in the kernel and here, however
-// it is written to.
+// it is written to, and however much of that it had room for.
 func TestStalledReaderIsBounded(t *testing.T) {
 	for _, uring := range []bool{false, true} {
-		t.Run(map[bool]string{false: "epoll", true: "uring"}[uring], func(t *testing.T) {
-			l := start(t, Config{Engine: EngineEpoll, Uring: uring})
-			closed := make(chan error, 1)
-			c, _ := connect(t, l, &funcs{closed: func(_ *Conn, err error) { closed <- err }})
-			f := newFrame(pattern(16 << 10)) // a part of a keyframe
-			most, refused := 0, 0
-			for len(closed) == 0 {
-				call(t, l, func() {
-					for range 100 {
-						if c.flags&isClosed != 0 {
-							return
-						}
-						if !c.Offer(pattern(30), f) {
-							refused++
-							if c.Write(pattern(100)) != nil {
-								return
-							}
-						}
-						l.flush()
-						most = max(most, queuedInKernel(t, c)+int(l.Stats().Tail))
-					}
+		for _, size := range []int{100, 3000, 16 << 10} { // the last is a part of a keyframe
+			for _, window := range []int{1 << 10, 64 << 10} {
+				t.Run(fmt.Sprintf("uring=%v/frame=%d/window=%d", uring, size, window), func(t *testing.T) {
+					stallReader(t, Config{Engine: EngineEpoll, Uring: uring}, size, window)
 				})
 			}
-			if err := await(t, closed); err != ErrTailFull {
-				t.Errorf("closed with %v", err)
+		}
+	}
+}
+
+func stallReader(t *testing.T, cfg Config, size, window int) {
+	l := start(t, cfg)
+	closed := make(chan error, 1)
+	c, nc := connect(t, l, &funcs{closed: func(_ *Conn, err error) { closed <- err }})
+	if err := nc.SetReadBuffer(window); err != nil {
+		t.Fatal(err)
+	}
+	f := newFrame(pattern(size))
+	most, refused := 0, 0
+	offer := func() {
+		for range 100 {
+			if c.flags&isClosed != 0 {
+				return
 			}
-			if most > 128<<10 || refused == 0 {
-				t.Errorf("%d bytes were kept, %d offers refused", most, refused)
+			if !c.Offer(pattern(30), f) {
+				refused++
+				if c.Write(pattern(100)) != nil {
+					return
+				}
 			}
-		})
+			l.flush()
+			most = max(most, queuedInKernel(t, c)+int(l.Stats().Tail))
+		}
+	}
+	for len(closed) == 0 {
+		call(t, l, offer)
+	}
+	if err := await(t, closed); err != ErrTailFull {
+		t.Errorf("closed with %v", err)
+	}
+	if most > 128<<10 || refused == 0 {
+		t.Errorf("%d bytes were kept, %d offers refused", most, refused)
 	}
 }
 

@@ -206,6 +206,7 @@ func (e *epoll) setOptions(fd int) error {
 		required           bool
 	}{
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1, true},
+		{unix.IPPROTO_TCP, unix.TCP_MAXSEG, maxSegment, false},
 		{unix.SOL_SOCKET, unix.SO_SNDBUF, cfg.SendBuffer, false},
 		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, cfg.NotSentLowat, false},
 		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(cfg.UserTimeout / time.Millisecond), false},

@@ -44,6 +44,13 @@ const (
 	// one.
 	joinedSend = 4 << 10
 
+	// segmentEnd is from how many bytes on one of the kernel's segments is ended.
+	segmentEnd = 4 << 10
+	// maxSegment is TCP_MAXSEG, bytes. Where the network takes more (64 KB on the
+	// loopback), one would fill the send buffer, and then wait for an acknowledgement
+	// that its receiver puts off by 40 ms.
+	maxSegment = 16 << 10
+
 	// eventsPerPoll bounds the events taken from the kernel at once, and
 	// pollsPerPass how often a pass asks again when it got that many.
 	eventsPerPoll = 512

@@ -145,7 +145,7 @@ func (r *ring) try() error {
 	defer unix.Close(pair[1])
 	in := make([]byte, 8)
 	r.recv(pair[1], in)
-	r.send(pair[0], []byte("io_uring"))
+	r.send(pair[0], []byte("io_uring"), noWait)
 	r.recv(pair[1], in)
 	if err := r.submit(); err != nil {
 		return err
@@ -161,8 +161,8 @@ func (r *ring) full() bool { return r.queued == len(r.entries) }
 
 // send and recv queue an operation; the caller sees to it that the ring is not
 // full, that b is not empty, and that b and fd stay as they are until submit returns.
-func (r *ring) send(fd int, b []byte) { r.push(opSend, fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) }
-func (r *ring) recv(fd int, b []byte) { r.push(opRecv, fd, b, unix.MSG_DONTWAIT) }
+func (r *ring) send(fd int, b []byte, flags int) { r.push(opSend, fd, b, uint32(flags)) }
+func (r *ring) recv(fd int, b []byte)            { r.push(opRecv, fd, b, unix.MSG_DONTWAIT) }
 
 func (r *ring) push(opcode uint8, fd int, b []byte, flags uint32) {
 	first := &b[0]

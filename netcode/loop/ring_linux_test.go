@@ -20,7 +20,7 @@ func TestRingKeepsItsBuffersInPlace(t *testing.T) {
 	go func() { // its stack is small
 		out, in := make([]byte, 4), make([]byte, 4)
 		copy(out, "abcd")
-		r.send(pair[0], out)
+		r.send(pair[0], out, noWait)
 		r.recv(pair[1], in)
 		moveStack(100)
 		err := r.submit()

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -63,7 +64,8 @@ func (e *std) close() { e.timer.Stop() }
 
 // listen implements Loop.Listen.
 func (e *std) listen(addr string, accept func(*Conn) Handler) (net.Addr, error) {
-	ln, err := net.Listen("tcp", addr)
+	lc := net.ListenConfig{Control: controlListener}
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("loop: %w", err)
 	}

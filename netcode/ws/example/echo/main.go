@@ -109,17 +109,7 @@ func start(o options, log *slog.Logger) (*loop.Loop, net.Addr, error) {
 	if o.maxTail == 0 {
 		o.maxTail = tailMessages * o.maxMessage
 	}
-	l, err := loop.New(loop.Config{
-		Engine:  kind,
-		Uring:   o.uring,
-		MaxTail: o.maxTail,
-		// No answer grows old, so the kernel may buffer what it likes. With the loop's
-		// own size one segment of the loopback (64 KiB) fills the buffer, and each
-		// waits for an acknowledgement that the peer delays by 40 ms.
-		SendBuffer:   -1,
-		NotSentLowat: -1,
-		Log:          log,
-	})
+	l, err := loop.New(loop.Config{Engine: kind, Uring: o.uring, MaxTail: o.maxTail, Log: log})
 	if err != nil {
 		return nil, nil, err
 	}
