@@ -89,6 +89,53 @@ func TestDetachWhileReading(t *testing.T) {
 	})
 }
 
+// answers writes of itself when it has read "update", as crypto/tls answers
+// updates of keys, and reads on whatever came of it.
+type answers struct {
+	net.Conn
+	writing chan struct{}
+}
+
+func (a *answers) Read(b []byte) (int, error) {
+	n, err := a.Conn.Read(b)
+	if string(b[:n]) != "update" {
+		return n, err
+	}
+	close(a.writing)
+	a.Conn.Write([]byte("answer"))
+	return a.Conn.Read(b)
+}
+
+// A peer that does not take such an answer does not hold up the loop that
+// detaches its connection.
+func TestDetachWhileAnswering(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		ours, theirs := net.Pipe()
+		theirs.SetDeadline(time.Now().Add(patience))
+		a := &answers{ours, make(chan struct{})}
+		c, err := l.Attach(a, &funcs{read: func(*Conn, []byte) int { return 0 }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, theirs, "request")
+		until(t, l, "presented", func() bool { return len(c.pending()) == 7 })
+		write(t, theirs, "update")
+		await(t, a.writing)
+		var nc net.Conn
+		var read []byte
+		call(t, l, func() { nc, read, err = c.Detach() })
+		if err != nil || string(read) != "request" {
+			t.Fatalf("read %q, %v", read, err)
+		}
+		go theirs.Write([]byte("after"))
+		wantRead(t, nc, "after")
+		go nc.Write([]byte("response"))
+		wantRead(t, theirs, "response")
+		nc.Close()
+	})
+}
+
 // writes notes each write, and knows how to end its half, as tls.Conn does.
 type writes struct {
 	net.Conn

@@ -319,19 +319,20 @@ func (s *stdConn) end(c *Conn) {
 }
 
 // detach implements transport: the reader is interrupted, and what it read
-// last goes along.
+// last goes along. It may be writing, for crypto/tls answers some of what it
+// reads, and the peer may not take it.
 func (s *stdConn) detach(*Conn) (net.Conn, []byte, error) {
 	s.stopReader()
 	var rest []byte
 	if s.ended != nil {
-		if err := s.nc.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		if err := s.nc.SetDeadline(time.Unix(1, 0)); err != nil {
 			return nil, nil, err
 		}
 		<-s.ended
 		rest = s.buf[s.taken:s.n]
 	}
 	s.owner.Store(nil)
-	return s.nc, rest, s.nc.SetReadDeadline(time.Time{})
+	return s.nc, rest, s.nc.SetDeadline(time.Time{})
 }
 
 // dial opens the connection from a goroutine.
