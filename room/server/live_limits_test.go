@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +122,26 @@ func TestConnectionsAreBounded(t *testing.T) {
 		ann.wantNoGap()
 		if text := l.logs.String(); strings.Count(text, "clients are turned away") != 1 {
 			t.Errorf("one warning is enough, and one is needed:\n%s", text)
+		}
+	})
+}
+
+// A connection that is one too many gets its probe, and nothing behind it.
+func TestOneTooManyGetsAProbeOnly(t *testing.T) {
+	onEngines(t, func(t *testing.T, cfg Config) {
+		cfg.MaxConns = 1
+		l := run(t, cfg)
+		l.join(client.Config{Kind: "walkers"})
+		for line, want := range map[string]int{
+			"GET " + healthPath: http.StatusOK, "POST " + healthPath: http.StatusMethodNotAllowed,
+			"OPTIONS " + readyPath: http.StatusMethodNotAllowed, "DELETE " + metricsPath: http.StatusMethodNotAllowed,
+		} {
+			g := l.guest("127.0.0.1")
+			if !g.ask(head(line, "Content-Length: 0")+head("GET /v1/rooms"), want).Close {
+				t.Errorf("the connection stays after %s", line)
+			} else if b, err := io.ReadAll(g.br); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("behind %s: %q, %v", line, b, err)
+			}
 		}
 	})
 }

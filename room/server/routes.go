@@ -21,7 +21,7 @@ func (s *Server) routes() http.Handler {
 	s.publicRoutes(mux)
 	s.sessionRoutes(mux)
 	for path, h := range map[string]http.Handler{healthPath: s.healthz(), readyPath: s.readyz(), metricsPath: s.metrics()} {
-		mux.Handle("GET "+path, once(h))
+		mux.Handle("GET "+path, h)
 	}
 	mux.Handle("GET /sdk/", http.StripPrefix("/sdk/", files(demo.SDK())))
 	if s.cfg.Pages != nil {
@@ -31,7 +31,7 @@ func (s *Server) routes() http.Handler {
 			fmt.Fprintln(w, "roomd: players connect to /v1/ws; see /v1/rooms, /metrics and the SDK at /sdk/")
 		})
 	}
-	return mux
+	return once(mux)
 }
 
 // files serves an embedded tree. Its content changes with the binary only, but
