@@ -203,6 +203,27 @@ func TestRequest(t *testing.T) {
 	equal(t, got, []string{"/v1/ws", "room=a&x=1", "game.example", "https://game.example", "Bearer t", "a=b", "1.2.3.4, 5.6.7.8", ""})
 }
 
+func TestKeepAlive(t *testing.T) {
+	for _, c := range []struct {
+		head string
+		want bool
+	}{
+		{"GET / HTTP/1.1\r\n\r\n", true},
+		{"GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n", true},
+		{"GET / HTTP/1.1\r\nConnection: closely\r\n\r\n", true},
+		{"GET / HTTP/1.1\r\nConnection: Close\r\n\r\n", false},
+		{"GET / HTTP/1.1\r\nConnection: TE, close\r\n\r\n", false},
+		{"GET / HTTP/1.1\r\nConnection: TE\r\nconnection: close\r\n\r\n", false},
+		{"GET / HTTP/1.0\r\n\r\n", false},
+		{"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false},
+	} {
+		h, _ := splitHead([]byte(c.head))
+		if r := (Request{head: h}); r.KeepAlive() != c.want {
+			t.Errorf("%q: stays %v, want %v", c.head, r.KeepAlive(), c.want)
+		}
+	}
+}
+
 func TestFindHead(t *testing.T) {
 	raw := []byte(headOf() + "\x82\x80")
 	want := len(raw) - 2

@@ -23,6 +23,7 @@ func findHead(b []byte, seen int) int {
 // head is a request head split where it lies; its slices alias the loop's buffer.
 type head struct {
 	method, path, query []byte
+	proto               []byte
 	fields              []byte // header lines, each with its CRLF
 }
 
@@ -38,7 +39,7 @@ func splitHead(b []byte) (h head, ok bool) {
 	if !ok1 || !ok2 || !bytes.HasPrefix(proto, []byte("HTTP/1.")) {
 		return h, false
 	}
-	h.method, h.fields = method, fields[:len(fields)-2]
+	h.method, h.proto, h.fields = method, proto, fields[:len(fields)-2]
 	h.path, h.query, _ = bytes.Cut(target, []byte("?"))
 	return h, true
 }

@@ -53,6 +53,25 @@ func (r *Request) Header(name string) string {
 	return string(v)
 }
 
+// KeepAlive reports whether the connection stays for another request after this
+// one (RFC 9112 9.3). Clients of HTTP/1.0 would have to be told so: theirs end.
+func (r *Request) KeepAlive() bool {
+	if string(r.head.proto) == "HTTP/1.0" {
+		return false
+	}
+	for k, v, rest, ok := nextField(r.head.fields); ok; k, v, rest, ok = nextField(rest) {
+		if !strings.EqualFold(string(k), "Connection") {
+			continue
+		}
+		for option := range strings.SplitSeq(string(v), ",") {
+			if strings.EqualFold(strings.Trim(option, " \t"), "close") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Subprotocol is the one selected: Config.Subprotocol or "".
 func (r *Request) Subprotocol() string { return r.subprotocol }
 

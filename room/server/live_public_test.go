@@ -234,6 +234,24 @@ func TestPublicPollOfMuch(t *testing.T) {
 	})
 }
 
+// A poll's connection ends or stays as its request has it (RFC 9112 9.3).
+func TestPublicPollThatEndsItsConnection(t *testing.T) {
+	onEngines(t, func(t *testing.T, cfg Config) {
+		l := run(t, cfg)
+		l.join(client.Config{Kind: "walkers", Room: "r"})
+		poll := head("GET /v1/rooms/r/poll")
+		for request, ends := range map[string]bool{
+			poll: false,
+			strings.Replace(poll, "HTTP/1.1", "HTTP/1.0", 1):                      true,
+			head("GET /v1/rooms/r/poll", "Connection: TE, close", "TE: trailers"): true,
+		} {
+			if resp := l.guest("127.0.0.1").ask(request, http.StatusOK); resp.Close != ends {
+				t.Errorf("%q: told that the connection ends: %v", request, resp.Close)
+			}
+		}
+	})
+}
+
 func TestPublicBadRequests(t *testing.T) {
 	onEngines(t, func(t *testing.T, cfg Config) {
 		cfg.Origins = []string{"https://good.example"}

@@ -49,7 +49,7 @@ func (s *Server) route(c *loop.Conn, req *ws.Request) bool {
 		if v.wait, err = sse.ParseWait(req.Query()); err != nil {
 			return false
 		}
-		v.keep = !strings.EqualFold(req.Header("Connection"), "close")
+		v.keep = req.KeepAlive()
 	}
 	c.SetHandler(v)
 	if c.Loop() == h.loop {
