@@ -254,7 +254,9 @@ func TestRouting(t *testing.T) {
 			t.Errorf("%q: wants upgrade %v, want %v", c.head, h.wantsUpgrade(), c.want)
 		}
 	}
-	for _, bad := range []string{"\r\n\r\n", "GET\r\n\r\n", "GET / FTP/1\r\n\r\n", "GET /\r\n\r\n", "\x16\x03\x01\r\n\r\n"} {
+	for _, bad := range []string{"\r\n\r\n", "GET\r\n\r\n", "GET / FTP/1\r\n\r\n", "GET /\r\n\r\n", "\x16\x03\x01\r\n\r\n",
+		"GET / HTTP/1.1\nX: y\r\n\r\n", "GET /?\n HTTP/1.1\r\n\r\n", "X\nGET / HTTP/1.1\r\n\r\n", "GET /?\r HTTP/1.1\r\n\r\n", "GET /\x00 HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1 x\r\n\r\n", "GET / HTTP/1.\r\n\r\n", "GET / HTTP/1.10\r\n\r\n", "GET / HTTP/1.x\r\n\r\n", "GET / HTTP/2.0\r\n\r\n"} {
 		if _, ok := splitHead([]byte(bad)); ok {
 			t.Errorf("%q was taken for an HTTP request", bad)
 		}

@@ -3,6 +3,7 @@ package ws
 import (
 	"bytes"
 	"strings"
+	"unicode"
 )
 
 // headEnd ends a request head (RFC 9112 2.1).
@@ -28,7 +29,8 @@ type head struct {
 }
 
 // splitHead splits a whole request head into request line and header lines. It
-// returns false for what is no HTTP/1 request line: net/http answers that.
+// returns false for what is no HTTP/1 request line, or one that another reader may
+// end elsewhere, at a bare LF (RFC 9112 2.2): net/http answers that.
 func splitHead(b []byte) (h head, ok bool) {
 	line, fields, ok := bytes.Cut(b, []byte("\r\n"))
 	if !ok {
@@ -36,12 +38,18 @@ func splitHead(b []byte) (h head, ok bool) {
 	}
 	method, rest, ok1 := bytes.Cut(line, []byte(" "))
 	target, proto, ok2 := bytes.Cut(rest, []byte(" "))
-	if !ok1 || !ok2 || !bytes.HasPrefix(proto, []byte("HTTP/1.")) {
+	if !ok1 || !ok2 || !isVersion(proto) || bytes.ContainsFunc(line, unicode.IsControl) {
 		return h, false
 	}
 	h.method, h.proto, h.fields = method, proto, fields[:len(fields)-2]
 	h.path, h.query, _ = bytes.Cut(target, []byte("?"))
 	return h, true
+}
+
+// isVersion reports whether b is HTTP/1 with some minor version (RFC 9112 2.3).
+func isVersion(b []byte) bool {
+	minor, ok := bytes.CutPrefix(b, []byte("HTTP/1."))
+	return ok && len(minor) == 1 && '0' <= minor[0] && minor[0] <= '9'
 }
 
 // nextField cuts the first header line off fields. ok is false at the end.

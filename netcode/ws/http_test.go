@@ -138,6 +138,31 @@ func TestRequestBehindAnAnswer(t *testing.T) {
 	})
 }
 
+// What another reader might take for another request is not answered on the loop,
+// nor upgraded.
+func TestAmbiguousRequestsAreForHTTP(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine carrier) {
+		var cfg Config
+		server := answering(t, &cfg)
+		serveHTTP(t, &cfg)
+		r := newRig(t, engine, cfg)
+		server.Store(r.server)
+		for head, want := range map[string]string{
+			"GET /5 HTTP/1.1\r\nHost: a\r\n\r\n":                                        "200 xxxxx",
+			"GET /5 HTTP/1.1\nX: y\r\nHost: a\r\n\r\n":                                  "200 GET /5 0",
+			"GET /5?\x00 HTTP/1.1\r\nHost: a\r\n\r\n":                                   "400 ",
+			"GET /5 HTTP/1.1 x\r\nHost: a\r\n\r\n":                                      "400 ",
+			"GET /5 HTTP/1.1\r\n\r\n":                                                   "400 ",
+			"GET /5 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n":                             "400 ",
+			strings.Replace(headOf(), "HTTP/1.1\r", "HTTP/1.1\nContent-Length: 0\r", 1): "200 GET /v1/ws 0",
+		} {
+			if got := r.connect().ask(head); !strings.HasPrefix(got, want) {
+				t.Errorf("%q is answered %q, want %q", head, got, want)
+			}
+		}
+	})
+}
+
 // Who asks for more than it takes, or for nothing more, is not kept.
 func TestIdleBehindAnAnswer(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine carrier) {

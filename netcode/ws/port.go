@@ -91,10 +91,14 @@ func (c *Conn) readHead(b []byte, now time.Duration) int {
 	return size
 }
 
-// route offers a plain GET to Config.Route and reports whether it was taken.
+// route offers a plain GET to Config.Route and reports whether it was taken. One
+// with a mistake goes to Config.HTTP, which says so.
 func (c *Conn) route(req *Request) bool {
 	h := &req.head
 	if string(h.method) != http.MethodGet || h.wantsUpgrade() || !h.checkFields() {
+		return false
+	}
+	if _, n := h.field("Host"); n != 1 { // RFC 9112 3.2
 		return false
 	}
 	for _, name := range [...]string{"Content-Length", "Transfer-Encoding"} {
