@@ -147,6 +147,16 @@ func (c *Conn) SetHandler(h Handler) {
 	}
 }
 
+// Unsent is how many bytes of what was written and offered are kept until the
+// kernel takes them. Where a goroutine writes they count until it has written all.
+func (c *Conn) Unsent() int {
+	c.sendQueued()
+	if c.side == nil {
+		return 0
+	}
+	return c.side.tail.size
+}
+
 // SetMaxPending bounds the input that the handler may leave unconsumed, bytes.
 func (c *Conn) SetMaxPending(n int) { c.maxPending = int32(min(max(n, 0), maxPendingCeiling)) }
 

@@ -51,6 +51,7 @@ type Conn struct {
 	asked     bool  // a ping of ours is not answered
 	routed    bool  // Config.Route took it, with what follows its request
 	queued    bool  // a request is here that goes to Config.HTTP when nothing is unsent
+	waits     uint8 // how often the answer before got more time to be sent
 	pingSpare int32 // pings the peer may still send
 	seen      int32 // bytes of the request head already searched
 

@@ -163,6 +163,24 @@ func TestAmbiguousRequestsAreForHTTP(t *testing.T) {
 	})
 }
 
+// Who takes an answer slowly has longer for it than for a request.
+func TestSlowReaderOfAnAnswer(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine carrier) {
+		cfg := Config{HeadTimeout: 4 * soon}
+		server := answering(t, &cfg)
+		r := newRig(t, engine, cfg)
+		server.Store(r.server)
+		const size = 1<<20 - 1<<10
+		c := r.connect()
+		c.send(fmt.Appendf(nil, "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", size))
+		r.eventually("it is answered", func(s Stats) bool { return s.HTTP == 1 })
+		r.connect().want("EOF") // HeadTimeout is over
+		if got := c.answer(); got != "200 "+strings.Repeat("x", size) {
+			t.Errorf("%d bytes of %d", len(got), size)
+		}
+	})
+}
+
 // Who asks for more than it takes, or for nothing more, is not kept.
 func TestIdleBehindAnAnswer(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine carrier) {

@@ -43,6 +43,9 @@ const (
 	minHeadLimit = 256
 	// turnedTimeout is HeadTimeout for connections that are one too many.
 	turnedTimeout = time.Second
+	// answerTimes is how many times HeadTimeout a peer has for the answer before its
+	// request, beyond the one for the request.
+	answerTimes = 6
 	// queuedPoll is the time between two looks whether the answer before a request is
 	// sent. The loop's timers are coarser.
 	queuedPoll = time.Millisecond

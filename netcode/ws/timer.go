@@ -16,6 +16,9 @@ func (p *port) Timer(_ *loop.Conn, now time.Duration) {
 	switch c.phase {
 	case phaseHead:
 		switch {
+		case now >= c.limit && c.waits < answerTimes && c.lc.Unsent() > 0:
+			c.waits++
+			c.limit = now + c.server.cfg.HeadTimeout
 		case now >= c.limit && c.queued:
 			c.end(loop.ErrTailPending)
 		case now >= c.limit:
