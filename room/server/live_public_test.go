@@ -234,6 +234,22 @@ func TestPublicPollOfMuch(t *testing.T) {
 	})
 }
 
+// HEAD asks what a stream would be, not to wait for its end.
+func TestHeadOfAPublicStream(t *testing.T) {
+	onEngines(t, func(t *testing.T, cfg Config) {
+		l := run(t, cfg)
+		l.join(client.Config{Kind: "walkers", Room: "r"})
+		g := l.guest("127.0.0.1")
+		if resp := g.ask(head("HEAD /v1/rooms/r/spectate"), http.StatusOK); resp.Header.Get("Content-Type") != "text/event-stream" {
+			t.Errorf("%v", resp.Header)
+		}
+		g.ask(head("GET /v1/rooms"), http.StatusOK)
+		if n := l.watched(); n != 0 {
+			t.Errorf("%d readers", n)
+		}
+	})
+}
+
 // A poll's connection ends or stays as its request has it (RFC 9112 9.3).
 func TestPublicPollThatEndsItsConnection(t *testing.T) {
 	onEngines(t, func(t *testing.T, cfg Config) {

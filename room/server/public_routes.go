@@ -198,6 +198,12 @@ func (s *Server) onLog(r *http.Request, h *hosted, f func(*sse.Log), undo func()
 }
 
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, h *hosted, q sse.Request) {
+	if r.Method == http.MethodHead { // no content, and no end to wait for (RFC 9110 section 9.3.2)
+		for _, f := range q.Header(q.Gzip) {
+			w.Header().Set(f[0], f[1])
+		}
+		return
+	}
 	out := sse.NewHTTPStream(q)
 	if !s.onLog(r, h, out.Begin, out.Leave) {
 		w.WriteHeader(http.StatusNoContent)
