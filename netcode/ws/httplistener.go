@@ -82,6 +82,9 @@ func (c *readConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// NetConn is the connection itself, whose place at the gate it has.
+func (c *readConn) NetConn() net.Conn { return c.Conn }
+
 // ReadFrom keeps net/http's way to sendfile(2).
 func (c *readConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 

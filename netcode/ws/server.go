@@ -71,6 +71,12 @@ func (s *Server) Attach(l *loop.Loop, nc net.Conn) error {
 	return nil
 }
 
+// Return brings a connection that Config.HTTP was given back to l, with bytes that
+// were read from it, a request at their front. It is like Attach otherwise.
+func (s *Server) Return(l *loop.Loop, nc net.Conn, read []byte) error {
+	return s.Attach(l, &readConn{Conn: nc, read: read})
+}
+
 // attached holds the place of a Conn until the loop has both ends of it.
 type attached struct {
 	server *Server

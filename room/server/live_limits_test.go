@@ -239,6 +239,32 @@ func (g *guest) greet() {
 	g.nc.Write(append([]byte{0x82, 0x80 | byte(len(b)), 0, 0, 0, 0}, b...))
 }
 
+// Proxies that keep connections send an upgrade by any of them. Its connection has
+// the place that it had.
+func TestUpgradeBehindOtherRequests(t *testing.T) {
+	onEngines(t, func(t *testing.T, cfg Config) {
+		cfg.MaxConnsPerAddr, cfg.countLoopback = 1, true
+		from := addresses(&cfg)
+		l := run(t, cfg)
+		g := l.guest("127.0.0.2")
+		g.ask(head("GET /v1/rooms"), http.StatusOK)
+		g.ask(head("GET "+socketPath), http.StatusNotFound)
+		g.ask(upgrade(), http.StatusSwitchingProtocols)
+		g.greet()
+		wantFrom(t, from, g.nc.LocalAddr().String())
+		if first, err := g.br.ReadByte(); first != 0x82 {
+			t.Errorf("%x, %v instead of a message", first, err)
+		}
+		l.guest("127.0.0.2").turnedAway(upgrade(), http.StatusTooManyRequests)
+		g.nc.Close()
+		eventually(t, "its place is free", func() bool { s := l.gate.Stats(); return s.Conns == 0 && s.Addrs == 0 })
+		g = l.guest("127.0.0.2")
+		g.ask(head("GET /v1/rooms"), http.StatusOK)
+		g.ask(upgrade("Transfer-Encoding: chunked")+"0\r\n\r\n", http.StatusBadRequest)
+		g.ask(upgrade("Origin: https://evil.example"), http.StatusForbidden)
+	})
+}
+
 func wantFrom(t *testing.T, from chan netip.AddrPort, want string) {
 	t.Helper()
 	select {

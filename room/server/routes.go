@@ -13,11 +13,12 @@ import (
 	demo "github.com/roomd/roomd/client-demo"
 )
 
-// routes is the whole HTTP surface beside GET /v1/ws, which never gets here:
-// the loop serves it.
+// routes is the whole HTTP surface beside GET /v1/ws, which the loop serves: it gets
+// here only behind other requests.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/rooms", s.listRooms())
+	mux.HandleFunc("GET "+socketPath, s.upgradeLater)
 	s.publicRoutes(mux)
 	s.sessionRoutes(mux)
 	for path, h := range map[string]http.Handler{healthPath: s.healthz(), readyPath: s.readyz(), metricsPath: s.metrics()} {

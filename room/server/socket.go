@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -29,6 +31,37 @@ func (s *Server) open(c *ws.Conn, req *ws.Request) (ws.Handler, error) {
 	k.ses = newSession(s, k, req.ClientAddr())
 	c.SetTimer(loop.Now() + helloTimeout)
 	return k, nil
+}
+
+// upgradeLater gives an upgrade back to the loop on a connection that asked for
+// something else before: proxies that keep connections send whatever comes by them.
+// Its path is as the loop knows it, so that it does not come here again.
+func (s *Server) upgradeLater(w http.ResponseWriter, r *http.Request) {
+	if _, ok := r.Header["Upgrade"]; !ok || r.Method != http.MethodGet {
+		http.NotFound(w, r)
+		return
+	}
+	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		fail(w, http.StatusBadRequest, "upgrade", "an upgrade has no body")
+		return
+	}
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		fail(w, http.StatusInternalServerError, "upgrade", "this connection cannot be upgraded")
+		return
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "GET %s %s\r\nHost: %s\r\n", socketPath, r.Proto, r.Host)
+	r.Header.Write(&b) // into memory: does not fail
+	b.WriteString("\r\n")
+	behind, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	b.Write(behind)
+	if err = nc.SetDeadline(time.Time{}); err == nil {
+		err = s.ws.Return(s.loops[0], nc, b.Bytes())
+	}
+	if err != nil {
+		nc.Close()
+	}
 }
 
 // Message implements ws.Handler.
