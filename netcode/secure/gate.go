@@ -145,10 +145,15 @@ func (g *Gate) left(v visitor) {
 	}
 }
 
-// work shakes hands with v, and then with those who wait.
+// work shakes hands with v, and then with those who wait. A connection is given
+// away when its handshake counts no more.
 func (g *Gate) work(v visitor) {
-	for ok := true; ok; v, ok = g.next(v) {
-		g.shake(v)
+	for ok := true; ok; {
+		tc := g.shake(v)
+		v, ok = g.next(v)
+		if tc != nil {
+			g.cfg.Take(tc)
+		}
 	}
 }
 
@@ -169,8 +174,9 @@ func (g *Gate) next(v visitor) (next visitor, ok bool) {
 	return next, true
 }
 
-// shake makes one handshake and gives the connection away.
-func (g *Gate) shake(v visitor) {
+// shake makes one handshake and returns the connection to be given away; nil if
+// none is.
+func (g *Gate) shake(v visitor) *tls.Conn {
 	left := v.until - loop.Now()
 	err := v.nc.SetDeadline(time.Now().Add(left))
 	tc := tls.Server(v.nc, g.tls)
@@ -184,11 +190,10 @@ func (g *Gate) shake(v visitor) {
 	case err == nil && tc.ConnectionState().NegotiatedProtocol == acme.ALPNProto:
 		g.count[Done].Add(1)
 		tc.Close() // RFC 8737 section 3: no data follows
-		return
+		return nil
 	case err == nil:
 		g.count[Done].Add(1)
-		g.cfg.Take(tc)
-		return
+		return tc
 	case v.nc.strange != nil:
 		err = v.nc.strange
 		g.count[Strange].Add(1)
@@ -199,4 +204,5 @@ func (g *Gate) shake(v visitor) {
 	}
 	g.cfg.Log.Debug("TLS handshake failed", "peer", v.nc.RemoteAddr(), "err", err)
 	v.nc.Close()
+	return nil
 }
