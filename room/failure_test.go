@@ -22,6 +22,11 @@ func TestFailureEndsTheRoomAlone(t *testing.T) {
 			defer func() { recover(); runtime.Goexit() }()
 			panic("boom")
 		},
+		"panic that overtakes goexit": func() {
+			defer func() { panic("boom") }()
+			runtime.Goexit()
+		},
+		"goexit in what tells of a panic": func() { panic(fatalError{}) },
 	}
 	places := map[string]func(h *hooks, fail func()){
 		"step":    func(h *hooks, fail func()) { h.step = func(*court, game.Tick) { fail() } },
@@ -62,6 +67,14 @@ func TestFailureEndsTheRoomAlone(t *testing.T) {
 			})
 		}
 	}
+}
+
+// fatalError exits where it should say what happened.
+type fatalError struct{}
+
+func (fatalError) Error() string {
+	runtime.Goexit()
+	return ""
 }
 
 // after does to an ended room what its driver may still do.

@@ -28,7 +28,6 @@ type guard struct {
 type coroutine struct {
 	next  func() (ok, more bool)
 	stop  func()
-	yield func(bool) bool
 	f     func()
 	exits bool // f called runtime.Goexit
 	crash crash
@@ -72,11 +71,7 @@ func (g *guard) close() {
 
 func (c *coroutine) run(f func()) bool {
 	if c.next == nil {
-		c.next, c.stop = iter.Pull(func(yield func(bool) bool) {
-			c.yield = yield
-			for yield(c.call()) {
-			}
-		})
+		c.next, c.stop = iter.Pull(c.serve)
 	}
 	c.f = f
 	ok, _ := c.next()
@@ -87,23 +82,35 @@ func (c *coroutine) run(f func()) bool {
 	return ok
 }
 
-// call runs on the coroutine.
+// serve is the coroutine: it makes one call after the other until it is closed.
+func (c *coroutine) serve(yield func(bool) bool) {
+	closed := false
+	defer func() {
+		if closed {
+			return
+		}
+		// Goexit runs deferred functions and cannot be stopped, not even by the
+		// recover of a panic that overtook it, but it waits here for as long as the
+		// loop does not come back.
+		c.exits = true
+		yield(false)
+		panic(errUnwound)
+	}()
+	for yield(c.call()) {
+	}
+	closed = true
+}
+
+// call notes how f failed, if it did not return.
 func (c *coroutine) call() (ok bool) {
 	defer func() {
 		if ok {
 			return
 		}
-		c.crash.stack = debug.Stack()
+		c.crash = crash{"runtime.Goexit", debug.Stack()}
 		if v := recover(); v != nil {
 			c.crash.why = fmt.Sprint("panic: ", v)
-			return
 		}
-		// Goexit runs deferred functions and cannot be stopped, but it waits
-		// here for as long as the loop does not come back.
-		c.crash.why = "runtime.Goexit"
-		c.exits = true
-		c.yield(false)
-		panic(errUnwound)
 	}()
 	c.f()
 	return true
@@ -123,7 +130,7 @@ func (c *coroutine) unwind() {
 // close ends the coroutine, if there is one.
 func (c *coroutine) close() {
 	if stop := c.stop; stop != nil {
-		c.next, c.stop, c.yield, c.f = nil, nil, nil, nil
+		c.next, c.stop, c.f = nil, nil, nil
 		stop()
 	}
 }
