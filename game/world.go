@@ -4,6 +4,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -173,6 +174,7 @@ func (w *World) warning(msg string) {
 // release takes away from a leaving player all that the next holder of the
 // seat must not inherit.
 func (w *World) release(p PlayerID) {
+	w.asked.Kicks = slices.DeleteFunc(w.asked.Kicks, func(k Kick) bool { return k.Player == p })
 	for _, r := range w.tables {
 		r.release(p)
 	}

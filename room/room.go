@@ -210,11 +210,8 @@ func (r *Room) input(v *Viewer, c command, lanes []int32) {
 func (r *Room) detach(v *Viewer, leaves bool) { r.sim.detach(v, leaves) }
 
 func (r *Room) kick(k game.Kick) {
-	if int(k.Player) >= len(r.sim.seats) {
-		return // kicked while joining, and refused
-	}
 	st := &r.sim.seats[k.Player]
-	if !st.taken || st.leaving {
+	if st.leaving {
 		return
 	}
 	r.stats.Kicks++

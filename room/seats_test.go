@@ -334,6 +334,25 @@ func TestKickOfAnAbsentPlayer(t *testing.T) {
 	expect(t, "byes", ann.byes, 0)
 }
 
+// Who leaves in the tick of a kick takes it along.
+func TestKickIsNotForWhoTakesTheSeat(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	ann, bob := s.join("ann"), s.join("bob")
+	s.tick(1)
+	s.h.leave = func(g *court, _ game.PlayerID) {
+		for p := range g.w.Players() {
+			g.w.Kick(p, "the round is off")
+		}
+	}
+	ann.v.Leave()
+	bob.v.Leave()
+	cyd, dan := s.join("cyd"), s.join("dan")
+	s.tick(2)
+	expect(t, "seats", [2]game.PlayerID{cyd.welcome.Seat, dan.welcome.Seat}, [2]game.PlayerID{1, 2})
+	expect(t, "byes", cyd.byes+dan.byes, 0)
+	expect(t, "players", s.Info().Players, 2)
+}
+
 func TestNoGrace(t *testing.T) {
 	s := newStage(t, game.Options{}, func(c *Config) { c.Grace = -1 })
 	ann := s.join("ann")
