@@ -141,10 +141,11 @@ func (a *audience) teams(e *game.Entry, seat game.PlayerID) game.Teams {
 }
 
 // restore gives a resumed viewer the base that its client holds, if the ring
-// still has it and the seat was already the client's then.
+// still has it and all that came after, and the seat was already the client's
+// then. A pin keeps an entry without those that came after.
 func (a *audience) restore(v *Viewer, req *Resume, since game.Tick) {
 	e := a.ring.At(req.Tick)
-	if req.Epoch != a.epoch || e == nil || req.Tick < since {
+	if oldest, _ := a.ring.Oldest(); req.Epoch != a.epoch || e == nil || req.Tick < oldest || req.Tick < since {
 		return
 	}
 	v.base, v.based, v.baseTeams = req.Tick, true, a.teams(e, v.seat)

@@ -439,6 +439,27 @@ func TestResumeHearsWhatItMissed(t *testing.T) {
 	expectList(t, "events", again.events, "4:hit:2", "4:hit:1")
 }
 
+// An entry that is there for somebody else's keyframe alone is no base for who
+// returns: what happened after it is gone.
+func TestResumeFromAPinnedEntryResets(t *testing.T) {
+	s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+	s.h.step = func(g *court, now game.Tick) { g.hit.To(1, hit{int32(now)}) }
+	ann := s.join("ann")
+	s.tick(2)
+	slow := s.spectate("slow")
+	s.tick(1)
+	slow.closed = true
+	ann.v.Detach()
+	s.tick(30)
+	if s.aud.ring.At(ann.tick) == nil {
+		t.Fatal("the entry is not pinned")
+	}
+	ann2 := s.resume(ann)
+	s.tick(1)
+	s.expectStates(ann2, 0, 1)
+	expect(t, "bye", slow.bye, 0)
+}
+
 func TestSelfOnlyWhenThereIsSomethingToTell(t *testing.T) {
 	s := newStage(t, game.Options{}, nil)
 	ann := s.join("ann")
