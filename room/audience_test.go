@@ -439,6 +439,31 @@ func TestResumeHearsWhatItMissed(t *testing.T) {
 	expectList(t, "events", again.events, "4:hit:2", "4:hit:1")
 }
 
+// In one tick bob takes the delta for which the base of his keyframe was pinned, dan's
+// base is asked for as the first that is packed, and ann is served from bob's.
+func TestLastPinGoesWhileOthersAreServed(t *testing.T) {
+	s := newStage(t, game.Options{}, nil)
+	s.h.step = func(g *court, _ game.Tick) {
+		for _, u := range g.units.All() {
+			u.Ammo++
+		}
+	}
+	ann := s.join("ann")
+	s.tick(2)
+	bob := s.join("bob")
+	s.tick(1)
+	ann.v.Detach()
+	bob.closed = true
+	dan := s.join("dan")
+	s.tick(6)
+	dan.closed = true
+	s.tick(3)
+	bob.closed, dan.closed = false, false
+	again := s.resume(ann)
+	s.tick(1)
+	expect(t, "bases", [3]game.Tick{bob.backs[0], dan.backs[len(dan.backs)-1], again.backs[0]}, [3]game.Tick{10, 4, 10})
+}
+
 // An entry that is there for somebody else's keyframe alone is no base for who
 // returns: what happened after it is gone.
 func TestResumeFromAPinnedEntryResets(t *testing.T) {

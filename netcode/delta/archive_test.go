@@ -90,6 +90,22 @@ func TestRingKeepsWhatIsAskedFor(t *testing.T) {
 	}
 }
 
+// What viewers were given stays as it is until the next Commit though the last pin
+// of it goes meanwhile: one of them may still be served from it.
+func TestUnpinnedEntryOutlivesTheTick(t *testing.T) {
+	r := NewRing(&game.Schema{}, 20)
+	for tick := game.Tick(20); tick < 100; tick++ {
+		if e := commit(r, tick); tick == 20 {
+			r.Pin(e)
+		}
+	}
+	base := r.At(20)
+	r.Unpin(base)
+	if r.At(85).Tick != 85 || base.Tick != 20 {
+		t.Fatalf("the entry of tick 20 is that of tick %d", base.Tick)
+	}
+}
+
 func TestPackedRingDoesNotAllocateWhenWarm(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

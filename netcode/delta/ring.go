@@ -16,7 +16,7 @@ type Ring struct {
 	schema *game.Schema
 	open   []*game.Entry // the newest, newest first
 	old    archive       // those before
-	kept   []kept        // of old, those that were asked for
+	kept   []kept        // of old, those that were asked for, and those just unpinned
 	pins   [MaxPins]pin
 	free   []*game.Entry
 	next   *game.Entry
@@ -137,7 +137,7 @@ func (r *Ring) Oldest() (game.Tick, []game.EventRecord) {
 func (r *Ring) Len() int { return r.old.n + len(r.open) }
 
 // At is the entry of a tick, or nil when the room made none or it is gone. It
-// is valid until the next Commit, or until Unpin when pinned.
+// is valid until the next Commit, or until the one after Unpin when pinned.
 func (r *Ring) At(tick game.Tick) *game.Entry {
 	if i := r.since(tick); i < r.Len() && r.tick(i) == tick {
 		return r.entry(i)
@@ -181,7 +181,7 @@ func (r *Ring) Unpin(e *game.Entry) {
 	}
 	*p = pin{}
 	if !slices.Contains(r.open, e) && !slices.ContainsFunc(r.kept, func(k kept) bool { return k.e == e }) {
-		r.recycle(e)
+		r.kept = append(r.kept, kept{e: e}) // others may be at it until the next Commit
 	}
 }
 
