@@ -49,7 +49,8 @@ func (r *Room) after(now time.Duration) time.Duration {
 }
 
 // rest lets the room sleep if the game asked for it, nothing waits, and every
-// viewer has the newest entry, since none is sent anything until the room wakes.
+// viewer has the newest entry, and as a keyframe if that was asked for, since none
+// is sent anything until the room wakes.
 func (r *Room) rest(now time.Duration, asked game.Asked) {
 	if !r.opts.Sleeps || !asked.SleepSet || r.aud.behind > 0 || !r.sim.idle() {
 		return

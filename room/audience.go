@@ -36,7 +36,7 @@ type audience struct {
 	viewers    []*Viewer // in order of joining
 	spectators int       // of them, those here without a seat
 	gone       int       // of them, those to be taken out
-	behind     int       // of them, those who did not take the newest entry
+	behind     int       // of them, those who did not take the newest entry, or not as they asked for it
 
 	// Of the running broadcast:
 	entry   *game.Entry
@@ -239,6 +239,9 @@ func (a *audience) serve(v *Viewer) {
 	case ok:
 		a.unpin(v)
 		a.taken(v, a.entry, teams)
+		if v.resync {
+			a.behind++ // a keyframe is owed when a second is over
+		}
 	default:
 		a.refused(v)
 	}

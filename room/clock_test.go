@@ -201,6 +201,21 @@ func TestNoSleepWhileAViewerLags(t *testing.T) {
 	expect(t, "bob", bob.bye, 0)
 }
 
+func TestNoSleepWhileAKeyframeIsOwed(t *testing.T) {
+	s := sleeper(t, 0, nil)
+	ann := s.join("ann")
+	s.tick(1)
+	for range 2 {
+		ann.v.Resync(wire.Resync{Tick: ann.tick})
+		s.tick(1)
+	}
+	expect(t, "asleep", s.asleep, false)
+	s.tick(rate)
+	expect(t, "asleep", s.asleep, true)
+	_, keyframes := ann.states()
+	expect(t, "keyframes", keyframes, 3)
+}
+
 func TestSleepingRoomKeepsTheGrace(t *testing.T) {
 	s := sleeper(t, 0, func(c *Config) { c.Grace = 5 * time.Second })
 	ann := s.join("ann")
