@@ -32,9 +32,10 @@ var errCheckpoint = errors.New("room: damaged checkpoint")
 
 // AppendCheckpoint appends all state of the room but its viewers and what they
 // were told: another process goes on from it with Restore. It is called between
-// ticks, after the first. now is the time of the room's clock.
+// ticks, after the first. now is the time of the room's clock. A game that fails at
+// it ends its room, see Ended, and leaves dst as it was.
 func (r *Room) AppendCheckpoint(dst []byte, now time.Duration) []byte {
-	s := &r.sim
+	s, before := &r.sim, len(dst)
 	dst = append(dst, checkpointMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(s.tick))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(s.width))
@@ -51,7 +52,24 @@ func (r *Room) AppendCheckpoint(dst []byte, now time.Duration) []byte {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(m.body)))
 		dst = append(append(dst, m.topic...), m.body...)
 	}
-	return s.game.AppendCheckpoint(dst)
+	if !r.ask(func() { dst = s.game.AppendCheckpoint(dst) }) {
+		return dst[:before]
+	}
+	return dst
+}
+
+// ask runs game code between ticks, if the room has not ended, and reports whether the
+// game survived.
+func (r *Room) ask(f func()) bool {
+	switch {
+	case r.ended:
+		return false
+	case r.sim.guard.run(f):
+		return true
+	}
+	r.wake() // whoever drives the room learns that it is over
+	r.fail()
+	return false
 }
 
 func (s *seat) append(dst []byte, now time.Duration) []byte {
@@ -101,8 +119,12 @@ func (r *Room) SetEpoch(epoch uint64) {
 	r.store(nil)
 }
 
-// Hash identifies the state of the game: rooms that go on alike have the same.
-func (r *Room) Hash() uint64 { return r.sim.game.Hash() }
+// Hash identifies the state of the game: rooms that go on alike have the same. A game
+// that fails at it ends its room, see Ended.
+func (r *Room) Hash() (hash uint64) {
+	r.ask(func() { hash = r.sim.game.Hash() })
+	return hash
+}
 
 // Restore makes a room that goes on from a checkpoint of the same kind, with the
 // tick after it due at the first moment from now on that Config.Phase allows.

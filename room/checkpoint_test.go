@@ -2,6 +2,7 @@ package room
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -157,4 +158,50 @@ func otherInputs(saved []byte) []byte {
 	saved = append([]byte(nil), saved...)
 	saved[len(checkpointMagic)+6] ^= 1
 	return saved
+}
+
+// brittle is a court that fails when it is to say what it keeps outside of tables.
+type brittle struct {
+	*court
+	fail func()
+}
+
+func (g *brittle) AppendState(dst []byte) []byte {
+	g.fail()
+	return dst
+}
+
+func (g *brittle) LoadState([]byte) error { return nil }
+
+func TestFailureAtACheckpointEndsTheRoomAlone(t *testing.T) {
+	asks := map[string]func(*stage){
+		"checkpoint": func(s *stage) {
+			expect(t, "appended", string(s.AppendCheckpoint([]byte("before"), s.now)), "before")
+		},
+		"hash": func(s *stage) { expect(t, "hash", s.Hash(), 0) },
+	}
+	for name, ask := range asks {
+		for _, fail := range []func(){func() { panic("boom") }, runtime.Goexit} {
+			t.Run(name, func(t *testing.T) {
+				closed := 0
+				h := &hooks{close: func() error { closed++; return nil }}
+				s := newStage(t, game.Options{}, func(c *Config) {
+					c.Kind = game.Define("court", game.Options{TickRate: rate, Sleeps: true}, func(w *game.World) game.Game[move] {
+						return &brittle{newCourt(w, h), fail}
+					})
+				})
+				h.step = func(g *court, _ game.Tick) { g.w.Sleep(0) }
+				ann := s.join("ann")
+				s.tick(1)
+				expect(t, "asleep", s.asleep, true)
+				ask(s)
+				ask(s)
+				expect(t, "bye", ann.bye, wire.ByeGameFailed)
+				expect(t, "woken", s.woken, 1)
+				expect(t, "next", s.Advance(s.now), never)
+				expect(t, "closed", closed, 1)
+				expect(t, "panics", s.Stats().Panics, 1)
+			})
+		}
+	}
 }

@@ -152,15 +152,17 @@ func (g *court) Step(now game.Tick, in game.Inputs[move]) {
 var stateNames = map[game.State]string{game.Missed: "missed", game.Fresh: "fresh", game.Repeated: "repeated"}
 
 func courtKind(o game.Options, h *hooks) *game.Kind {
-	return game.Define("court", o, func(w *game.World) game.Game[move] {
-		return &court{
-			w: w, hooks: h,
-			units: game.NewTable[unit](w, "unit"), purse: game.NewTable[purse](w, "purse"),
-			round: game.NewValue[round](w, "round"),
-			hit:   game.NewEvent[hit](w, "hit"), spark: game.NewEvent[hit](w, "spark", game.Fleeting()),
-			note: game.NewEvent[note](w, "note"),
-		}
-	})
+	return game.Define("court", o, func(w *game.World) game.Game[move] { return newCourt(w, h) })
+}
+
+func newCourt(w *game.World, h *hooks) *court {
+	return &court{
+		w: w, hooks: h,
+		units: game.NewTable[unit](w, "unit"), purse: game.NewTable[purse](w, "purse"),
+		round: game.NewValue[round](w, "round"),
+		hit:   game.NewEvent[hit](w, "hit"), spark: game.NewEvent[hit](w, "spark", game.Fleeting()),
+		note: game.NewEvent[note](w, "note"),
+	}
 }
 
 // stage runs one room by a fake clock.

@@ -224,15 +224,26 @@ func (h *shard) Freeze(f cluster.Freeze) {
 		if own.Entry() == nil {
 			return // not one tick was made: the move is given up in a while
 		}
-		r.frozen = true
-		h.tell(cluster.Frozen{
+		frozen := cluster.Frozen{
 			Room: f.Room, Try: f.Try, Tick: uint32(own.Entry().Tick), Hash: own.Hash(), State: own.AppendCheckpoint(nil, loop.Now()),
-		})
+		}
+		if own.Ended() {
+			return // the game failed at it: see Thaw
+		}
+		r.frozen = true
+		h.tell(frozen)
 	})
 }
 
-// Thaw implements cluster.Host.
-func (h *shard) Thaw(name string) { h.on(name, func(r *hosted, _ *room.Room) { r.frozen = false }) }
+// Thaw implements cluster.Host. A room that has ended meanwhile says so again: while it
+// was to be moved, that was not heard.
+func (h *shard) Thaw(name string) {
+	if h.srv.dir.get(name) == nil {
+		h.tell(cluster.CloseRoom{Room: name})
+		return
+	}
+	h.on(name, func(r *hosted, _ *room.Room) { r.frozen = false })
+}
 
 // Drop implements cluster.Host: what is left of the room here is an edge of it.
 func (h *shard) Drop(d cluster.Drop) {
@@ -267,6 +278,13 @@ func (h *shard) Load(l cluster.Load) {
 	h.mu.Unlock()
 	go func() {
 		made, err := h.make(l.Room, l.Kind, l.Epoch, l.State)
+		answer := cluster.Loaded{Room: l.Room, Term: l.Term, Tick: l.Tick}
+		if err == nil {
+			answer.Hash, answer.Changed = made.at().room.Hash(), made.at().room.Migrated()
+			if made.at().Ended() {
+				err = errUnmade
+			}
+		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if h.loads[l.Room] != n {
@@ -275,12 +293,10 @@ func (h *shard) Load(l cluster.Load) {
 			}
 			return
 		}
-		answer := cluster.Loaded{Room: l.Room, Term: l.Term, Tick: l.Tick}
 		if err != nil {
 			answer.Err = err.Error()
 		} else {
 			h.prepared[l.Room] = made
-			answer.Hash, answer.Changed = made.at().room.Hash(), made.at().room.Migrated()
 		}
 		h.tell(answer)
 	}()
