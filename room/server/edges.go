@@ -47,7 +47,7 @@ func (h *shard) edge(p cluster.Place) error {
 	if len(d.rooms) >= h.srv.cfg.MaxRooms {
 		return errTooMany
 	}
-	r := &hosted{id: p.Room, srv: h.srv, kind: kind}
+	r := &hosted{id: p.Room, srv: h.srv, isolated: kind.Options().Isolated, kind: kind}
 	if c := h.c.Load(); c != nil {
 		c.Watch(p.Room)
 	}

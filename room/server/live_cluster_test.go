@@ -194,3 +194,20 @@ func TestLostRoom(t *testing.T) {
 	keeps.shard.c.Load().Close() // as if its process were killed: the lease runs out
 	bob.wantBye(wire.ByeLost)
 }
+
+// The loop of an edge of an isolated room ends with it, as that of the room does.
+func TestEdgeOfAnIsolatedRoomLeavesNoLoop(t *testing.T) {
+	l := runNode(t, startNATS(t), "a", game.Define("loners", game.Options{Isolated: true}, newWalk(false)))
+	if err := l.shard.edge(cluster.Place{Room: "far", Kind: "loners"}); err != nil {
+		t.Fatal(err)
+	}
+	h := l.dir.get("far")
+	if n := len(l.allLoops()); n != 2 {
+		t.Fatalf("%d loops, want that of the node and that of the edge", n)
+	}
+	h.loop.Post(func() {
+		h.at().Stop(wire.ByeRoomGone, "", 0)
+		h.wake()
+	})
+	eventually(t, "the loop is gone", func() bool { return len(l.allLoops()) == 1 })
+}
