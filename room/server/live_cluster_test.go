@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/wire"
+	"github.com/roomd/roomd/room"
 	"github.com/roomd/roomd/room/cluster"
 )
 
@@ -210,4 +212,46 @@ func TestEdgeOfAnIsolatedRoomLeavesNoLoop(t *testing.T) {
 		h.wake()
 	})
 	eventually(t, "the loop is gone", func() bool { return len(l.allLoops()) == 1 })
+}
+
+// fleetingRace is a race that says when it is over.
+type fleetingRace struct {
+	*race[hare]
+	closed *atomic.Int32
+}
+
+func (g fleetingRace) Close() error {
+	g.closed.Add(1)
+	return nil
+}
+
+// What was loaded for a move that does not come, or of which a node that has lost its
+// lease will not hear, is ended, and nothing is kept of it.
+func TestLoadedInVain(t *testing.T) {
+	var closed atomic.Int32
+	kind := game.Define("race", game.Options{TickRate: 60}, func(w *game.World) game.Game[paces] {
+		return fleetingRace{&race[hare]{w, game.NewTable[hare](w, "hare"), func(*hare) {}}, &closed}
+	})
+	l := runNode(t, startNATS(t), "a", kind)
+	r, err := room.New(room.Config{ID: "far", Kind: kind, Epoch: 1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Stop(wire.ByeShutdown, "", 0)
+	r.Tick(0)
+	load := cluster.Load{Room: "far", Kind: "race", Term: 1, Epoch: 1, Tick: 1, State: r.AppendCheckpoint(nil, 0)}
+	kept := func() (loads, prepared int) {
+		l.shard.mu.Lock()
+		defer l.shard.mu.Unlock()
+		return len(l.shard.loads), len(l.shard.prepared)
+	}
+	for i, drop := range []func(){func() { l.shard.Unload("far") }, l.shard.Quit} {
+		l.shard.Load(load)
+		eventually(t, "it is loaded", func() bool { _, n := kept(); return n == 1 })
+		drop()
+		eventually(t, "it is ended", func() bool { return closed.Load() == int32(i+1) })
+		if loads, prepared := kept(); loads != 0 || prepared != 0 {
+			t.Errorf("%d loads and %d rooms are kept", loads, prepared)
+		}
+	}
 }

@@ -74,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.dir = directory{srv: s, rooms: map[string]*hosted{}, byKind: map[string][]*hosted{}, byLoop: map[*loop.Loop]int{}, past: map[string]*hosted{}}
 	if cfg.Cluster != nil {
-		s.shard = &shard{srv: s, waiting: map[string][]func(error){}, prepared: map[string]*hosted{}, loads: map[string]int{}, saved: map[string]saved{}, sent: map[cluster.SID]sentRooms{}}
+		s.shard = &shard{srv: s, waiting: map[string][]func(error){}, prepared: map[string]*hosted{}, loads: map[string]uint64{}, saved: map[string]saved{}, sent: map[cluster.SID]sentRooms{}}
 	}
 	s.web = ws.NewHTTPListener(nil) // its address is the loop's, and nobody asks
 	var err error

@@ -32,7 +32,8 @@ type shard struct {
 	mu       sync.Mutex
 	waiting  map[string][]func(error) // who waits for a room to start here
 	prepared map[string]*hosted       // loaded, and not yet ours
-	loads    map[string]int           // begun or cancelled
+	loads    map[string]uint64        // under way, each with its number
+	loaded   uint64                   // number of the newest
 	sent     map[cluster.SID]sentRooms
 	saved    map[string]saved
 }
@@ -270,50 +271,6 @@ func (h *shard) address(room string) string {
 	return p.Node.URL + "?room=" + url.QueryEscape(room)
 }
 
-// Load implements cluster.Host. To decode a state takes a while: not here.
-func (h *shard) Load(l cluster.Load) {
-	h.mu.Lock()
-	h.loads[l.Room]++
-	n := h.loads[l.Room]
-	h.mu.Unlock()
-	go func() {
-		made, err := h.make(l.Room, l.Kind, l.Epoch, l.State)
-		answer := cluster.Loaded{Room: l.Room, Term: l.Term, Tick: l.Tick}
-		if err == nil {
-			answer.Hash, answer.Changed = made.at().room.Hash(), made.at().room.Migrated()
-			if made.at().Ended() {
-				err = errUnmade
-			}
-		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.loads[l.Room] != n {
-			if err == nil {
-				made.at().Stop(wire.ByeRoomGone, "", 0)
-			}
-			return
-		}
-		if err != nil {
-			answer.Err = err.Error()
-		} else {
-			h.prepared[l.Room] = made
-		}
-		h.tell(answer)
-	}()
-}
-
-// Unload implements cluster.Host.
-func (h *shard) Unload(room string) {
-	h.mu.Lock()
-	h.loads[room]++
-	made := h.prepared[room]
-	delete(h.prepared, room)
-	h.mu.Unlock()
-	if made != nil {
-		made.at().Stop(wire.ByeRoomGone, "", 0)
-	}
-}
-
 // Failed implements cluster.Host.
 func (h *shard) Failed(f cluster.Failed) {
 	h.srv.cfg.Log.Debug("cluster", "room", f.Room, "why", f.Why)
@@ -342,6 +299,7 @@ func (h *shard) Drain() {
 // under another name.
 func (h *shard) Quit() {
 	old := h.c.Swap(nil)
+	h.unloadAll()
 	for _, r := range h.srv.dir.owned() {
 		h.on(r.id, func(r *hosted, own *room.Room) { h.depart(r, own) })
 	}
