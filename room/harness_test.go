@@ -322,6 +322,7 @@ func (s *stage) resumeWith(old, holder *peer) *peer {
 	if holder.parts > 0 {
 		p.tick = 0 // nothing whole is held
 	}
+	p.from = p.tick
 	s.tape.connect(p.number, again)
 	tok, err := ParseToken(old.welcome.Token)
 	if err != nil {
@@ -362,6 +363,8 @@ type peer struct {
 	drops       int
 	kinds       []wire.Kind     // of all messages taken, in order
 	backs       []game.Tick     // of all deltas
+	from        game.Tick       // held when it resumed, 0 for nothing
+	whole       bool            // and the first state was a delta
 	lives       map[[2]int]life // by table and row
 	parts       int             // taken of a keyframe that is not complete
 	fresh       bool            // the newest state was a keyframe, or part of one
@@ -523,6 +526,9 @@ func (p *peer) delta(r *wire.Reader, n int, back game.Tick) error {
 		return errors.New("within a keyframe")
 	}
 	p.fresh = false
+	if p.from != 0 && p.tick == p.from {
+		p.whole = true
+	}
 	if back != wire.Predicted {
 		p.tick += back
 		return errors.Join(p.shared.Apply(r, n), p.takeSelf())

@@ -9,7 +9,8 @@ import (
 )
 
 // TestRingRemembers: whatever happens in a room, an entry of the ring is what it
-// was when it was the newest, in whatever order entries are asked for.
+// was when it was the newest, in whatever order entries are asked for, and stays so
+// until the next Commit.
 func TestRingRemembers(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 8))
@@ -31,14 +32,23 @@ func TestRingRemembers(t *testing.T) {
 					pinned = append(pinned, old)
 				}
 			}
-			if rng.IntN(20) == 0 && len(pinned) > 0 {
-				ring.Unpin(pinned[0])
-				pinned = pinned[1:]
-			}
+			given := map[game.Tick]*game.Entry{}
 			for range rng.IntN(4) {
+				if len(pinned) > 0 && rng.IntN(20) == 0 {
+					ring.Unpin(pinned[0])
+					pinned = pinned[1:]
+				}
 				i := max(len(ticks)-1-rng.IntN(2*capacity), 0)
 				held := len(ticks)-i <= capacity || slices.ContainsFunc(pinned, func(p *game.Entry) bool { return p.Tick == ticks[i] })
 				expectEntry(t, ring, was[ticks[i]], held)
+				if held {
+					given[ticks[i]] = ring.At(ticks[i])
+				}
+			}
+			for tick, e := range given {
+				if err := sameEntry(e, was[tick]); err != nil || e.Tick != tick {
+					t.Fatalf("seed %d: what was given of tick %d became that of %d before the next Commit: %v", seed, tick, e.Tick, err)
+				}
 			}
 			oldest, events := ring.Oldest()
 			if !slices.Equal(events, was[oldest].Events) {
