@@ -77,9 +77,7 @@ func (r *Room) rouse(now time.Duration) {
 	r.asleep, r.woken = false, false
 	r.stats.Wakes++
 	r.clock.jump(now)
-	for _, v := range r.aud.viewers {
-		v.took = now
-	}
+	r.aud.refresh(now)
 }
 
 // wake tells the driver of a sleeping room that there is something to do.

@@ -215,7 +215,12 @@ func (a *audience) serve(v *Viewer) {
 		return
 	}
 	switch {
-	case v.gone || v.based && v.base == a.entry.Tick:
+	case v.gone:
+		return
+	case v.based && v.base == a.entry.Tick && !a.owes(v):
+		if v.resync {
+			a.behind++
+		}
 		return
 	case int(v.seat) >= len(a.entry.Seats):
 		return // a room that is back from a checkpoint does not have the seat, and will say so
@@ -253,13 +258,18 @@ func (a *audience) key(v *Viewer, teams game.Teams) groupKey {
 	case v.base == 0:
 		// From nothing: what happened before this tick is not told.
 		return groupKey{teams: teams, base: a.entry.Tick - 1}
-	case !v.based, v.resync && (v.resynced == 0 || a.now-v.resynced >= resyncEvery):
+	case !v.based, a.owes(v):
 		return groupKey{teams: teams, base: v.base}
 	}
 	return groupKey{
 		teams: teams, baseTeams: v.baseTeams, base: v.base, based: true,
 		predicted: v.run >= predictRun && v.baseTeams == teams && v.base+1 == a.entry.Tick && !a.relayed.plain(a.entry.Tick, teams),
 	}
+}
+
+// owes reports whether the viewer is to have a keyframe that it asked for.
+func (a *audience) owes(v *Viewer) bool {
+	return v.resync && (v.resynced == 0 || a.now-v.resynced >= resyncEvery)
 }
 
 // taken notes that the viewer now holds the entry and has been told all that the
@@ -289,6 +299,13 @@ func (a *audience) refused(v *Viewer) {
 	if a.now-v.took >= SlowLimit {
 		a.stats.Slow++
 		v.bye(wire.ByeSlow, "", retrySoon)
+	}
+}
+
+// refresh gives all their time anew: for a while there was nothing to take.
+func (a *audience) refresh(now time.Duration) {
+	for _, v := range a.viewers {
+		v.took = now
 	}
 }
 

@@ -179,6 +179,7 @@ func (e *Edge) Advance(now time.Duration) (next time.Duration) {
 		e.aud.sweep()
 	}
 	e.welcomeAll(now)
+	again := e.again(now)
 	switch {
 	case !e.synced && now-e.asked >= e.patience():
 		e.greet(now)
@@ -201,7 +202,22 @@ func (e *Edge) Advance(now time.Duration) (next time.Duration) {
 	case !e.asleep:
 		next = min(next, e.due(now))
 	}
-	return max(next, now+slot)
+	return max(min(next, again), now+slot)
+}
+
+// again offers the newest entry once more to those who did not take it, when no newer
+// one has come for a while, and returns when to do so next.
+func (e *Edge) again(now time.Duration) time.Duration {
+	a := e.aud
+	if a == nil || a.behind == 0 || a.tick() == 0 {
+		return never
+	}
+	wait := e.beat.clock.span(2)
+	if now >= a.now+wait {
+		a.broadcast(now)
+		a.sweep()
+	}
+	return a.now + wait
 }
 
 // look sees whether the owner is still there, and anybody here.

@@ -488,3 +488,46 @@ func TestEdgesLetRoomsSleep(t *testing.T) {
 	expect(t, "near's tick", near.tick, g.Entry().Tick)
 	expectList(t, "what the game was told of connections", g.h.presence)
 }
+
+// While the room sleeps an edge goes on with those who could not take the newest entry
+// when it came, or ask for it again, and nobody counts as slow since he was offered
+// nothing.
+func TestEdgeOfASleepingRoomServesWhoLags(t *testing.T) {
+	g := newGrid(t, game.Options{MaxPlayers: 4, Sleeps: true}, 4, nil)
+	g.h.step = func(c *court, _ game.Tick) { c.w.Sleep(0) }
+	near := g.bringTo("a", "near", JoinRequest{Name: "near"})
+	far := g.bringTo("b", "far", JoinRequest{Name: "far"})
+	pass := func(d time.Duration) {
+		for end := g.now + d; g.now < end; {
+			g.now += 10 * time.Millisecond
+			g.step()
+			g.Advance(g.now)
+			g.note()
+			g.deliver()
+		}
+	}
+	pass(time.Second)
+	far.closed = true
+	near.mustInput(1)
+	pass(time.Second)
+	expect(t, "asleep", g.asleep, true)
+	far.closed = false
+	pass(time.Second)
+	expect(t, "far's tick", far.tick, g.Entry().Tick)
+
+	_, before := far.states()
+	far.v.Resync(wire.Resync{Tick: far.tick})
+	far.v.Resync(wire.Resync{Tick: far.tick})
+	pass(time.Second)
+	_, after := far.states()
+	expect(t, "keyframes", after-before, 1)
+
+	pass(time.Minute)
+	far.closed = true
+	near.mustInput(1)
+	pass(time.Second)
+	expect(t, "bye", far.bye, 0)
+	far.closed = false
+	pass(time.Second)
+	expect(t, "far's tick", far.tick, g.Entry().Tick)
+}

@@ -184,7 +184,10 @@ func (v *Viewer) Resync(q wire.Resync) {
 		a.stats.WrongHashes++
 		a.blame(v, q)
 	}
-	v.resync = true
+	if !v.resync {
+		v.resync = true
+		a.behind++
+	}
 	a.actor.wake()
 }
 
