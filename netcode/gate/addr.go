@@ -86,6 +86,9 @@ func ParseTrust(list []string) ([]netip.Prefix, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is no address and no prefix like 10.0.0.0/8", s)
 		}
+		if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 { // peers are compared as IPv4
+			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+		}
 		trust = append(trust, p.Masked())
 	}
 	return trust, nil

@@ -406,15 +406,36 @@ func BenchmarkReadNow(b *testing.B) {
 // A port of all addresses that is taken in one family is taken.
 func TestListenOnATakenPort(t *testing.T) {
 	l := start(t, Config{Engine: EngineEpoll})
-	six, err := l.Listen("[::]:0", func(*Conn) Handler { return nil })
+	six, err := net.Listen("tcp6", "[::]:0")
 	if err != nil {
 		t.Skip("no IPv6 here: ", err)
 	}
-	_, port, err := net.SplitHostPort(six.String())
+	defer six.Close()
+	_, port, err := net.SplitHostPort(six.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if all, err := l.Listen(":"+port, func(*Conn) Handler { return nil }); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("listens at %v, %v", all, err)
 	}
+}
+
+// Where there is IPv6, [::] is all addresses, those of IPv4 too.
+func TestListenOnAllAddresses(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		for _, all := range []string{":0", "[::]:0"} {
+			at, err := l.Listen(all, func(*Conn) Handler { return &funcs{read: echo} })
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, port, err := net.SplitHostPort(at.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			nc := dial(t, "127.0.0.1:"+port)
+			write(t, nc, all)
+			wantRead(t, nc, all)
+		}
+	})
 }

@@ -66,7 +66,9 @@ func (e *epoll) listenSocket(addr string) (int, net.Addr, error) {
 	}
 	ip, _ := netip.AddrFromSlice(want.IP)
 	families := []netip.Addr{ip.Unmap().WithZone(want.Zone)}
-	if !ip.IsValid() { // all addresses: one socket for both families, or IPv4 where IPv6 is off
+	// All addresses: one socket for both families, or IPv4 where IPv6 is off. Package net
+	// takes [::] for that too.
+	if !ip.IsValid() || ip == netip.IPv6Unspecified() {
 		families = []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()}
 	}
 	fd := -1

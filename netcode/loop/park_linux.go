@@ -34,7 +34,10 @@ func newPark(fd int) (*park, error) {
 		return nil, fmt.Errorf("loop: nested epoll: %w", err)
 	}
 	p := &park{fd: own, file: os.NewFile(uintptr(own), "epoll")}
-	if p.raw, err = p.file.SyscallConn(); err != nil {
+	if p.raw, err = p.file.SyscallConn(); err == nil {
+		err = p.file.SetReadDeadline(time.Time{}) // fails where the runtime's poller does not have it
+	}
+	if err != nil {
 		p.file.Close()
 		return nil, fmt.Errorf("loop: nested epoll: %w", err)
 	}
