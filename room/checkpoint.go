@@ -33,9 +33,9 @@ var errCheckpoint = errors.New("room: damaged checkpoint")
 // AppendCheckpoint appends all state of the room but its viewers and what they
 // were told: another process goes on from it with Restore. It is called between
 // ticks, after the first. now is the time of the room's clock. A game that fails at
-// it ends its room, see Ended, and leaves dst as it was.
+// it ends its room, see Ended, and appends nothing.
 func (r *Room) AppendCheckpoint(dst []byte, now time.Duration) []byte {
-	s, before := &r.sim, len(dst)
+	s, before := &r.sim, dst
 	dst = append(dst, checkpointMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(s.tick))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(s.width))
@@ -53,7 +53,7 @@ func (r *Room) AppendCheckpoint(dst []byte, now time.Duration) []byte {
 		dst = append(append(dst, m.topic...), m.body...)
 	}
 	if !r.ask(func() { dst = s.game.AppendCheckpoint(dst) }) {
-		return dst[:before]
+		return before
 	}
 	return dst
 }

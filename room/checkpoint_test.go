@@ -177,6 +177,7 @@ func TestFailureAtACheckpointEndsTheRoomAlone(t *testing.T) {
 	asks := map[string]func(*stage){
 		"checkpoint": func(s *stage) {
 			expect(t, "appended", string(s.AppendCheckpoint([]byte("before"), s.now)), "before")
+			expect(t, "nil", s.AppendCheckpoint(nil, s.now) == nil, true)
 		},
 		"hash": func(s *stage) { expect(t, "hash", s.Hash(), 0) },
 	}
