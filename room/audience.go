@@ -218,6 +218,7 @@ func (a *audience) serve(v *Viewer) {
 	case v.gone:
 		return
 	case v.based && v.base == a.entry.Tick && !a.owes(v):
+		v.took = a.now // all that there is
 		if v.resync {
 			a.behind++
 		}

@@ -206,10 +206,17 @@ func (e *Edge) Advance(now time.Duration) (next time.Duration) {
 }
 
 // again offers the newest entry once more to those who did not take it, when no newer
-// one has come for a while, and returns when to do so next.
+// one has come for a while, and returns when to do so next. Who has it is offered
+// nothing while the room sleeps or stands still: that time does not count.
 func (e *Edge) again(now time.Duration) time.Duration {
 	a := e.aud
-	if a == nil || a.behind == 0 || a.tick() == 0 {
+	switch {
+	case a == nil || a.tick() == 0:
+		return never
+	case a.behind == 0:
+		if e.asleep || e.stalled {
+			a.refresh(now)
+		}
 		return never
 	}
 	wait := e.beat.clock.span(2)

@@ -179,9 +179,6 @@ func (e *Edge) rebuild(newest *game.Entry, view delta.View) error {
 // take makes the entry that was filled the newest and tells everybody.
 func (e *Edge) take(now time.Duration, p relayed) {
 	a := e.aud
-	if e.asleep {
-		a.refresh(now)
-	}
 	a.commit(a.ring.Next())
 	e.synced, e.asleep, e.asks = true, false, 0
 	e.beat.hear(now, a.tick())

@@ -111,6 +111,17 @@ func (g *grid) deliver() {
 	}
 }
 
+// pass has the clock go on by d, and everybody with it.
+func (g *grid) pass(d time.Duration) {
+	for end := g.now + d; g.now < end; {
+		g.now += 10 * time.Millisecond
+		g.step()
+		g.Advance(g.now)
+		g.note()
+		g.deliver()
+	}
+}
+
 func (g *grid) edgeConfig(node string) EdgeConfig {
 	return EdgeConfig{
 		ID: g.cfg.ID, Owner: g.at, Term: g.term, History: g.cfg.History, Empty: -1,
@@ -497,37 +508,68 @@ func TestEdgeOfASleepingRoomServesWhoLags(t *testing.T) {
 	g.h.step = func(c *court, _ game.Tick) { c.w.Sleep(0) }
 	near := g.bringTo("a", "near", JoinRequest{Name: "near"})
 	far := g.bringTo("b", "far", JoinRequest{Name: "far"})
-	pass := func(d time.Duration) {
-		for end := g.now + d; g.now < end; {
-			g.now += 10 * time.Millisecond
-			g.step()
-			g.Advance(g.now)
-			g.note()
-			g.deliver()
-		}
-	}
-	pass(time.Second)
+	g.pass(time.Second)
 	far.closed = true
 	near.mustInput(1)
-	pass(time.Second)
+	g.pass(time.Second)
 	expect(t, "asleep", g.asleep, true)
 	far.closed = false
-	pass(time.Second)
+	g.pass(time.Second)
 	expect(t, "far's tick", far.tick, g.Entry().Tick)
 
 	_, before := far.states()
 	far.v.Resync(wire.Resync{Tick: far.tick})
 	far.v.Resync(wire.Resync{Tick: far.tick})
-	pass(time.Second)
+	g.pass(time.Second)
 	_, after := far.states()
 	expect(t, "keyframes", after-before, 1)
 
-	pass(time.Minute)
+	g.pass(time.Minute)
 	far.closed = true
 	near.mustInput(1)
-	pass(time.Second)
+	g.pass(time.Second)
 	expect(t, "bye", far.bye, 0)
 	far.closed = false
-	pass(time.Second)
+	g.pass(time.Second)
+	expect(t, "far's tick", far.tick, g.Entry().Tick)
+}
+
+// Who holds the newest entry, and then asks for it again, has its time from then on,
+// whoever else lags.
+func TestEdgeOfASleepingRoomIsPatient(t *testing.T) {
+	for _, lags := range []bool{false, true} {
+		g := newGrid(t, game.Options{MaxPlayers: 4, Sleeps: true}, 4, nil)
+		g.h.step = func(c *court, _ game.Tick) { c.w.Sleep(0) }
+		near := g.bringTo("a", "near", JoinRequest{Name: "near"})
+		far, other := g.bringTo("b", "far", JoinRequest{Name: "far"}), g.bringTo("b", "other", JoinRequest{Name: "other"})
+		g.pass(time.Second)
+		other.closed = lags
+		near.mustInput(1)
+		g.pass(SlowLimit + time.Second)
+		expect(t, "asleep", g.asleep, true)
+		expect(t, "other's bye", other.bye == wire.ByeSlow, lags)
+		far.closed = true
+		far.v.Resync(wire.Resync{Tick: far.tick})
+		g.pass(SlowLimit - time.Second)
+		expect(t, "bye", far.bye, 0)
+		g.pass(2 * time.Second)
+		expect(t, "bye", far.bye, wire.ByeSlow)
+	}
+}
+
+// The time in which the owner is not heard counts for nobody.
+func TestEdgeOfAStalledRoomIsPatient(t *testing.T) {
+	g := newGrid(t, game.Options{MaxPlayers: 4}, 4, nil)
+	far := g.bringTo("b", "far", JoinRequest{Name: "far"})
+	g.pass(time.Second)
+	for range 100 * int(SlowLimit/time.Second+1) {
+		g.now += 10 * time.Millisecond
+		g.edges["b"].Advance(g.now)
+	}
+	far.closed = true
+	g.pass(time.Second)
+	expect(t, "bye", far.bye, 0)
+	far.closed = false
+	g.pass(time.Second)
 	expect(t, "far's tick", far.tick, g.Entry().Tick)
 }

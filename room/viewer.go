@@ -77,7 +77,7 @@ type Viewer struct {
 	transfer  *transfer     // the keyframe under way
 	pinned    *game.Entry   // that of a keyframe under way
 	pinnedAt  time.Duration // since when
-	took      time.Duration // when a frame was last taken
+	took      time.Duration // when a frame was last taken, or none was left to take
 	lost      bool          // lasting events are gone for this viewer
 	told      inputState    // that the peer took
 	offered   inputState    // of the newest offer
