@@ -195,16 +195,21 @@ func TestLateTimersRingInOrder(t *testing.T) {
 	h := &funcs{timer: func(c *Conn, _ time.Duration) { rang = append(rang, set[c]) }}
 	a, _ := connect(t, l, h)
 	b, _ := connect(t, l, h)
+	const round = wheelSlots * wheelSlot
 	call(t, l, func() {
 		now := Now()
-		set[a], set[b] = now+200*time.Millisecond, now+100*time.Millisecond
-		for _, c := range []*Conn{a, b} {
-			c.SetTimer(now)
-			c.SetTimer(set[c])
-		}
-		l.wheel.advance(l, now+time.Second)
-		if len(rang) != 2 || !slices.IsSorted(rang) {
-			t.Errorf("order %v", rang)
+		for _, late := range []time.Duration{round * 3 / 4, round * 3 / 2, round * 5 / 2} {
+			rang = rang[:0]
+			set[a], set[b] = now+round*5/8, now+100*time.Millisecond
+			for _, c := range []*Conn{a, b} {
+				c.SetTimer(now)
+				c.SetTimer(set[c])
+			}
+			now += late
+			l.wheel.advance(l, now)
+			if len(rang) != 2 || !slices.IsSorted(rang) {
+				t.Errorf("%v late: order %v", late, rang)
+			}
 		}
 	})
 }

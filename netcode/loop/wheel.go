@@ -59,19 +59,16 @@ func (w *wheel) next() time.Duration {
 	return Never
 }
 
-// advance runs the timers that are due at now, in order of their ticks.
+// advance runs the timers that are due at now, in order of their ticks: none is passed
+// over, however late the loop comes.
 func (w *wheel) advance(l *Loop, now time.Duration) {
 	last := int64(now / wheelSlot)
-	if last-w.done >= wheelSlots {
-		w.done = max(w.done, last-wheelSlots) // a loop that slept a round or more passes each bucket once
-	}
 	for w.done < last {
-		w.done++
-		i := int(w.done) & (wheelSlots - 1)
-		if w.used[i/64]&(1<<(i%64)) == 0 {
-			continue
+		at := int64(w.next() / wheelSlot)
+		w.done = min(at, last)
+		if at <= last {
+			w.run(l, int(at)&(wheelSlots-1), now)
 		}
-		w.run(l, i, now)
 	}
 }
 
