@@ -182,6 +182,10 @@ func (q *batch) read(list []*Conn) {
 }
 
 func (q *batch) queueRead(c *Conn) {
+	if q.broken { // by the flush before
+		c.ReadNow()
+		return
+	}
 	if !c.readable() {
 		return
 	}

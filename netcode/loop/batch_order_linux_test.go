@@ -3,6 +3,7 @@ package loop
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -119,6 +120,31 @@ func TestRingFailsWithinABatch(t *testing.T) {
 		call(t, l, func() {
 			if got := strings.Join(got, ""); got != "abc" || string(rest) != "d" {
 				t.Errorf("read %q, detached with %q", got, rest)
+			}
+		})
+	})
+	t.Run("between sends and reads", func(t *testing.T) {
+		var log bytes.Buffer
+		l := uring(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		got := make([]string, 2)
+		conns, peers := make([]*Conn, 2), make([]*net.TCPConn, 2)
+		for i := range conns {
+			conns[i], peers[i] = connect(t, l, &funcs{read: func(_ *Conn, b []byte) int {
+				got[i] += string(b)
+				return len(b)
+			}})
+		}
+		readTogether(t, l, conns, func() {
+			conns[0].Offer(nil, newFrame([]byte("frame")))
+			breakRing(t, l)
+			for _, nc := range peers {
+				write(t, nc, "in")
+			}
+		})
+		wantRead(t, peers[0], "frame")
+		call(t, l, func() {
+			if strings.Join(got, "") != "inin" || strings.Count(log.String(), "io_uring failed") != 1 {
+				t.Errorf("read %q; told %q", got, log.String())
 			}
 		})
 	})
