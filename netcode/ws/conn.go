@@ -51,7 +51,8 @@ type Conn struct {
 	asked     bool  // a ping of ours is not answered
 	routed    bool  // Config.Route took it, with what follows its request
 	queued    bool  // a request is here that goes to Config.HTTP when nothing is unsent
-	waits     uint8 // how often the answer before got more time to be sent
+	owing     bool  // the answer before was not sent when limit was set
+	waits     uint8 // how often it got more time
 	pingSpare int32 // pings the peer may still send
 	seen      int32 // bytes of the request head already searched
 
@@ -71,7 +72,7 @@ func newConn(s *Server, lc *loop.Conn) *Conn {
 		stats:  s.shards.of(lc.Loop()),
 		parser: parser{maxMessage: s.cfg.MaxMessage, maxFragments: s.cfg.MaxFragments},
 	}
-	c.heard = loop.Now()
+	c.heard, c.owing = loop.Now(), lc.Unsent() > 0
 	c.limit = c.heard + s.cfg.HeadTimeout
 	if c.stay().Refused() != gate.Welcome {
 		c.limit = c.heard + min(turnedTimeout, s.cfg.HeadTimeout)

@@ -181,6 +181,36 @@ func TestSlowReaderOfAnAnswer(t *testing.T) {
 	})
 }
 
+// Who has taken an answer slowly has all of the time for the next request.
+func TestRequestAfterASlowAnswer(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine carrier) {
+		cfg := Config{HeadTimeout: time.Hour}
+		server := answering(t, &cfg)
+		route, conns := cfg.Route, make(chan *Conn, 2)
+		cfg.Route = func(lc *loop.Conn, req *Request) bool {
+			ok := route(lc, req)
+			p := server.Load().Again(lc).(*port)
+			lc.SetHandler(p)
+			conns <- (*Conn)(p)
+			return ok
+		}
+		r := newRig(t, engine, cfg)
+		server.Store(r.server)
+		const size = 1<<20 - 1<<10
+		client := r.connect()
+		client.send(fmt.Appendf(nil, "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", size))
+		c := <-conns
+		if got := client.answer(); got != "200 "+strings.Repeat("x", size) {
+			t.Errorf("%d bytes of %d", len(got), size)
+		}
+		for sent := false; !sent; {
+			r.onLoop(func() { sent = c.lc.Unsent() == 0 })
+		}
+		r.onLoop(func() { (*port)(c).Timer(c.lc, c.limit) })
+		equal(t, []string{client.ask("GET /5 HTTP/1.1\r\nHost: a\r\n\r\n")}, []string{"200 xxxxx"})
+	})
+}
+
 // Who asks for more than it takes, or for nothing more, is not kept.
 func TestIdleBehindAnAnswer(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine carrier) {

@@ -16,8 +16,9 @@ func (p *port) Timer(_ *loop.Conn, now time.Duration) {
 	switch c.phase {
 	case phaseHead:
 		switch {
-		case now >= c.limit && c.waits < answerTimes && c.lc.Unsent() > 0:
+		case now >= c.limit && c.owing && c.waits < answerTimes:
 			c.waits++
+			c.owing = c.lc.Unsent() > 0
 			c.limit = now + c.server.cfg.HeadTimeout
 		case now >= c.limit && c.queued:
 			c.end(loop.ErrTailPending)
