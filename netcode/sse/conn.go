@@ -117,7 +117,11 @@ func (p *pollConn) answer(a Answer) {
 		return
 	}
 	if p.next == nil {
-		p.conn.CloseAfterFlush(0)
+		var flush time.Duration
+		if p.conn.Unsent() > 0 {
+			flush = answerTime
+		}
+		p.conn.CloseAfterFlush(flush)
 		return
 	}
 	p.conn.SetHandler(p.next(p.conn))

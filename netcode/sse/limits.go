@@ -38,6 +38,9 @@ const (
 	coalesce = 50 * time.Millisecond
 	// pollBytes is the size from which the answer to a poll holds no more blocks.
 	pollBytes = 256 << 10
+	// answerTime is how long a client may take for the answer that is the last of its
+	// connection.
+	answerTime = 30 * time.Second
 	// linger is how long the stream is made for nobody, since who broke off comes
 	// back.
 	linger = 30 * time.Second
