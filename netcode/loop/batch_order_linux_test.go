@@ -273,3 +273,17 @@ func TestOfferBeforeMove(t *testing.T) {
 		}
 	})
 }
+
+// To ask what is unsent does not send what waits for the others of its batch.
+func TestUnsentLeavesABatchAlone(t *testing.T) {
+	l := uring(t, Config{})
+	f := newFrame([]byte("frame"))
+	c, nc := connect(t, l, &funcs{})
+	call(t, l, func() {
+		before := l.stats.Batches
+		if !c.Offer(nil, f) || c.Unsent() != 0 || l.stats.Batches != before {
+			t.Errorf("%d bytes unsent after %d batches", c.Unsent(), l.stats.Batches-before)
+		}
+	})
+	wantRead(t, nc, "frame")
+}

@@ -148,9 +148,9 @@ func (c *Conn) SetHandler(h Handler) {
 }
 
 // Unsent is how many bytes of what was written and offered are kept until the
-// kernel takes them. Where a goroutine writes they count until it has written all.
+// kernel takes them. Where a goroutine writes they count until it has written all;
+// an Offer of which the kernel is still to be asked does not.
 func (c *Conn) Unsent() int {
-	c.sendQueued()
 	if c.side == nil {
 		return 0
 	}

@@ -16,7 +16,7 @@ func (p *port) Timer(_ *loop.Conn, now time.Duration) {
 	switch c.phase {
 	case phaseHead:
 		switch {
-		case now >= c.limit && c.owing && c.waits < answerTimes:
+		case now >= c.limit && (c.owing || c.lc.Unsent() > 0) && c.waits < answerTimes:
 			c.waits++
 			c.owing = c.lc.Unsent() > 0
 			c.limit = now + c.server.cfg.HeadTimeout
