@@ -52,15 +52,15 @@ func (r *Room) AppendCheckpoint(dst []byte, now time.Duration) []byte {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(m.body)))
 		dst = append(append(dst, m.topic...), m.body...)
 	}
-	if !r.ask(func() { dst = s.game.AppendCheckpoint(dst) }) {
+	if !r.between(func() { dst = s.game.AppendCheckpoint(dst) }) {
 		return before
 	}
 	return dst
 }
 
-// ask runs game code between ticks, if the room has not ended, and reports whether the
+// between runs game code between ticks, if the room has not ended, and reports whether the
 // game survived.
-func (r *Room) ask(f func()) bool {
+func (r *Room) between(f func()) bool {
 	switch {
 	case r.ended:
 		return false
@@ -122,7 +122,7 @@ func (r *Room) SetEpoch(epoch uint64) {
 // Hash identifies the state of the game: rooms that go on alike have the same. A game
 // that fails at it ends its room, see Ended.
 func (r *Room) Hash() (hash uint64) {
-	r.ask(func() { hash = r.sim.game.Hash() })
+	r.between(func() { hash = r.sim.game.Hash() })
 	return hash
 }
 

@@ -21,7 +21,7 @@ type Conn struct {
 	flags      flags
 	armed      uint16 // what epoll watches
 	maxPending int32
-	segment    int32 // bytes sent since the last that ended one
+	segment    int32 // bytes sent since the last MSG_EOR
 	remote     netip.AddrPort
 	keeper     Keeper // nil: nobody
 }

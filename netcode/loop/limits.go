@@ -44,11 +44,11 @@ const (
 	// one.
 	joinedSend = 4 << 10
 
-	// segmentEnd is from how many bytes on one of the kernel's segments is ended.
+	// segmentEnd is how many bytes of sends the kernel gathers in one piece of its
+	// memory, about.
 	segmentEnd = 4 << 10
-	// maxSegment is TCP_MAXSEG, bytes. Where the network takes more (64 KB on the
-	// loopback), one would fill the send buffer, and then wait for an acknowledgement
-	// that its receiver puts off by 40 ms.
+	// maxSegment is TCP_MAXSEG, bytes. The loopback takes segments of 64 KB: the first
+	// would fill the send buffer, and its receiver puts its acknowledgement off by 40 ms.
 	maxSegment = 16 << 10
 
 	// eventsPerPoll bounds the events taken from the kernel at once, and

@@ -8,7 +8,13 @@ func (l *Loop) settle() {
 		return
 	}
 	l.dead = l.dead[:0]
-	for i := 0; i < len(l.ending); i++ {
+	for i := 0; ; i++ {
+		if i == len(l.ending) {
+			l.flush() // what callbacks offered: who cannot be sent to is listed now
+		}
+		if i == len(l.ending) {
+			break
+		}
 		c := l.ending[i]
 		c.flags &^= isListed
 		switch {
@@ -19,9 +25,6 @@ func (l *Loop) settle() {
 		case c.flags&isAgain != 0:
 			c.flags &^= isAgain
 			c.presentPending()
-		}
-		if i == len(l.ending)-1 {
-			l.flush() // an offer made here, and refused, ends its connection here
 		}
 	}
 	for _, c := range l.dead {
@@ -61,7 +64,7 @@ func (l *Loop) finish(c *Conn) {
 // depart sends a moving connection on its way.
 func (l *Loop) depart(c *Conn) {
 	if c.gen == 0 {
-		return // attached: it leaves when it has arrived
+		return // attached, and in no slot yet: it leaves when it has arrived
 	}
 	if c.sendQueued(); c.flags&isClosed != 0 {
 		return // that failed, and c is listed again

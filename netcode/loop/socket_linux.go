@@ -217,9 +217,9 @@ func controlListener(_, _ string, rc syscall.RawConn) error {
 // noWait are the flags of every send.
 const noWait = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 
-// sendFlags are those of a send of n bytes. MSG_EOR ends a segment of the kernel's
-// where it is large enough. The kernel compares what it holds with SO_SNDBUF when it
-// begins one: without an end each would grow to 64 KB beyond that.
+// sendFlags are those of a send of n bytes, which it counts. The kernel compares what it
+// holds with SO_SNDBUF when it begins a piece of memory to gather sends in, which then
+// grows to 64 KB beyond that. MSG_EOR ends it earlier.
 func (c *Conn) sendFlags(n int) int {
 	if c.segment += int32(min(n, segmentEnd)); c.segment < segmentEnd {
 		return noWait
