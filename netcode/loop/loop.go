@@ -151,6 +151,11 @@ func (l *Loop) Stop() {
 // loop stopped, and fn does not run; after true it does, if the loop runs.
 func (l *Loop) Post(fn func()) bool { return l.mail.post(posted(fn), true) }
 
+// Must is Post for what may not be lost: a full mailbox takes it too, and in order with
+// what was posted. The caller bounds how much of it can wait. False means that the loop
+// has ended.
+func (l *Loop) Must(fn func()) bool { return l.mail.post(posted(fn), false) }
+
 // Listen accepts TCP connections at addr ("host:port", port 0 for any free
 // one) and returns the address in use. accept runs on the loop for each; the
 // connection has TCP_NODELAY, and a nil Handler closes it. A lack of

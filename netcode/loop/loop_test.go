@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -466,5 +467,34 @@ func TestConfig(t *testing.T) {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%+v accepted", cfg)
 		}
+	}
+}
+
+// A full mailbox takes what must not be lost, and runs it in its turn.
+func TestMustFillsAFullMailbox(t *testing.T) {
+	l := start(t, Config{Mailbox: 2})
+	on, stands := make(chan struct{}), make(chan struct{})
+	l.Post(func() { close(stands); <-on })
+	await(t, stands)
+	var ran []int
+	done := make(chan struct{})
+	for i := 1; i <= 3; i++ {
+		if ok := l.Post(func() { ran = append(ran, i) }); ok != (i <= 2) {
+			t.Errorf("Post %d: %t", i, ok)
+		}
+	}
+	for i := 4; i <= 5; i++ {
+		if !l.Must(func() { ran = append(ran, i) }) {
+			t.Errorf("Must %d is refused", i)
+		}
+	}
+	l.Must(func() { close(done) })
+	close(on)
+	await(t, done)
+	if !slices.Equal(ran, []int{1, 2, 4, 5}) {
+		t.Errorf("ran %v", ran)
+	}
+	if n := l.mail.refusals(); n != 1 {
+		t.Errorf("%d refusals", n)
 	}
 }

@@ -13,7 +13,7 @@ func (f posted) deliver(*Loop) { f() }
 // mailbox is the only door into a loop from other goroutines: a bounded queue
 // with many senders and one receiver. Mail of the loop's own goroutines (one
 // chunk and one finished write for each std connection) is bounded by the
-// connections and is not counted.
+// connections and is not counted, nor is that of Must, which its callers bound.
 type mailbox struct {
 	limit int
 	wake  func() // ends the loop's ordinary wait; called with mu held, so never after close

@@ -177,7 +177,7 @@ func (d *directory) adopt(h *hosted) error {
 	defer d.mu.Unlock()
 	edge := d.rooms[h.id]
 	switch {
-	case edge != nil && edge.loop.Post(func() { edge.become(h) }):
+	case edge != nil && edge.loop.Must(func() { edge.become(h) }):
 		return nil
 	case edge == nil && len(d.rooms) < d.srv.cfg.MaxRooms:
 		return d.enlist(h)
@@ -213,7 +213,7 @@ func (d *directory) enlist(h *hosted) (err error) {
 	if h.loop, err = d.srv.loopFor(h.kind); err != nil {
 		d.srv.cfg.Log.Error("no loop for a room", "room", h.id, "err", err)
 	}
-	if err != nil || !h.loop.Post(h.begin) {
+	if err != nil || !h.loop.Must(h.begin) {
 		h.at().Stop(wire.ByeFull, "", 0) // frees what its game holds
 		return errTooMany
 	}

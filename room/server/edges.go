@@ -195,7 +195,7 @@ func (h *shard) Located(name string) {
 	if ok && p.Mine {
 		return // it is about to become the room
 	}
-	r.loop.Post(func() {
+	r.loop.Must(func() {
 		e := r.at().edge
 		switch {
 		case e == nil:

@@ -234,13 +234,13 @@ func (s *Server) drain(end context.Context) {
 		rooms = s.dir.all()
 	}
 	s.cfg.Log.Info("shutting down", "rooms", len(rooms))
-	on := map[*loop.Loop][]*hosted{} // one function each: a mailbox is smaller than MaxRooms
+	on := map[*loop.Loop][]*hosted{} // one function each
 	for _, h := range rooms {
 		on[h.loop] = append(on[h.loop], h)
 	}
 	s.dismiss(end, rooms)
 	for l, list := range on {
-		l.Post(func() {
+		l.Must(func() {
 			for _, h := range list {
 				h.at().Stop(s.farewell(h))
 				h.wake()
@@ -265,7 +265,7 @@ func (s *Server) dismiss(end context.Context, rooms []*hosted) {
 	tick := time.NewTicker(max(time.Millisecond, min(dismissEvery, s.cfg.ShutdownTimeout/4/time.Duration(len(edges)))))
 	defer tick.Stop()
 	for _, h := range edges {
-		h.loop.Post(func() {
+		h.loop.Must(func() {
 			h.at().Stop(s.farewell(h))
 			h.wake()
 		})

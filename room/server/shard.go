@@ -207,10 +207,11 @@ func (h *shard) answer(room string, err error) {
 	}
 }
 
-// on runs f on the loop of a room of this node, if it is one.
+// on runs f on the loop of a room of this node, if it is one. What the cluster wants of
+// a room it says once: it is not lost when the loop is behind, and there is little of it.
 func (h *shard) on(name string, f func(r *hosted, own *room.Room)) {
 	if r := h.srv.dir.get(name); r != nil {
-		r.loop.Post(func() {
+		r.loop.Must(func() {
 			if own := r.at().room; own != nil && !own.Ended() {
 				f(r, own)
 			}
@@ -390,7 +391,7 @@ func (h *shard) leave(end context.Context) {
 	}
 	for _, r := range h.srv.dir.owned() {
 		h.save(end, c, r)
-		r.loop.Post(func() { r.given = true })
+		r.loop.Must(func() { r.given = true })
 	}
 	resign, cancel := context.WithTimeout(end, h.srv.cfg.ShutdownTimeout/4)
 	defer cancel()
