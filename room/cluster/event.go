@@ -136,10 +136,11 @@ type Send struct {
 
 // Start begins or takes up a room: Term is new. With Loaded it goes on from what
 // was loaded; with neither that nor Fresh from its newest checkpoint, in a new
-// epoch.
+// epoch. It is the room of Owner, this start of the node, and of no later one.
 type Start struct {
 	Room   string
 	Kind   string
+	Owner  SID
 	Term   uint64
 	Epoch  uint64
 	Loaded bool

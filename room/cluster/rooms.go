@@ -109,7 +109,7 @@ func (n *Node) begin(room string, e *entry) {
 // run makes the room this node's, which the record says.
 func (n *Node) run(room string, e *entry, fresh, loaded bool) {
 	e.part = part{status: running}
-	n.do(Start{Room: room, Kind: e.rec.Kind, Term: e.rec.TermAt(e.rev), Epoch: e.rec.EpochAt(e.rev), Fresh: fresh, Loaded: loaded})
+	n.do(Start{Room: room, Kind: e.rec.Kind, Owner: n.cfg.SID, Term: e.rec.TermAt(e.rev), Epoch: e.rec.EpochAt(e.rev), Fresh: fresh, Loaded: loaded})
 }
 
 func (n *Node) move(m MoveRoom) {

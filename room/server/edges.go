@@ -109,7 +109,7 @@ func (h *hosted) become(made *hosted) {
 	own.room.Adopt(e, loop.Now())
 	h.play.Store(own)
 	h.warm()
-	h.term, h.frozen, h.given = made.term, false, false
+	h.node, h.term, h.frozen, h.given = made.node, made.term, false, false
 	if c := h.srv.shard.c.Load(); c != nil {
 		c.Unwatch(h.id)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
 	"github.com/roomd/roomd/room"
+	"github.com/roomd/roomd/room/cluster"
 )
 
 // venue is where viewers are: a room, or an edge of one that another node has.
@@ -57,6 +58,7 @@ type hosted struct {
 	pub      *public // nil until somebody watches over HTTP
 
 	// Of a cluster:
+	node   cluster.SID   // that this node was when the room became its own
 	term   uint64        // under which the room is this node's
 	frozen bool          // it is being given away
 	given  bool          // it is another node's now
@@ -98,13 +100,17 @@ func (h *hosted) Prepare(now time.Duration) {
 // has lost touch with the cluster.
 func (h *hosted) halted(p *play) bool {
 	s := h.srv.shard
-	return s != nil && p.room != nil && !p.Ended() && (h.frozen || !s.valid())
+	return s != nil && p.room != nil && !p.Ended() && (h.frozen || !s.holds(h.node))
 }
 
 // Advance implements loop.Driver.
 func (h *hosted) Advance(now time.Duration) time.Duration {
 	p := h.at()
 	if h.halted(p) {
+		if h.srv.shard.outlived(h.node) {
+			h.srv.shard.depart(h, p.room)
+			return now
+		}
 		h.stand(now, p.room)
 		return now + frozenPoll // it goes on with the next tick
 	}

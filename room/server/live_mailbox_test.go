@@ -109,7 +109,7 @@ func (l *live) load(f cluster.Load) {
 }
 
 func (l *live) started(f cluster.Load) cluster.Start {
-	return cluster.Start{Room: f.Room, Kind: f.Kind, Term: f.Term + 1, Epoch: f.Epoch, Loaded: true}
+	return cluster.Start{Room: f.Room, Kind: f.Kind, Owner: l.shard.c.Load().SID(), Term: f.Term + 1, Epoch: f.Epoch, Loaded: true}
 }
 
 // A room that comes to a node whose loops are busy is not ended for that.

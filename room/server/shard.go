@@ -137,6 +137,19 @@ func (h *shard) valid() bool {
 	return c != nil && c.Valid()
 }
 
+// holds reports whether a room that this node began under a name is this node's now and
+// may tick: a name is over with its lease, and the rooms under it are others' then.
+func (h *shard) holds(name cluster.SID) bool {
+	c := h.c.Load()
+	return c != nil && c.SID() == name && c.Valid()
+}
+
+// outlived reports whether the node has come back under another name.
+func (h *shard) outlived(name cluster.SID) bool {
+	c := h.c.Load()
+	return c != nil && c.SID() != name
+}
+
 // tell hands an event to the cluster, if the server is in one now.
 func (h *shard) tell(ev cluster.Event) {
 	if c := h.c.Load(); c != nil {
@@ -173,7 +186,7 @@ func (h *shard) Start(s cluster.Start, checkpoint []byte) {
 		made, err = h.make(s.Room, s.Kind, s.Epoch, checkpoint)
 	}
 	if err == nil {
-		made.term = s.Term
+		made.node, made.term = s.Owner, s.Term
 		if s.Loaded && made.at().Epoch() != s.Epoch {
 			made.at().room.SetEpoch(s.Epoch) // the game was changed
 		}
@@ -364,7 +377,7 @@ func (h *shard) ended(r *hosted) {
 		}
 		return
 	}
-	if !r.given {
+	if !r.given && !h.outlived(r.node) {
 		h.tell(cluster.CloseRoom{Room: r.id})
 		if c := h.c.Load(); c != nil {
 			go c.Forget(r.id, r.term)
