@@ -171,19 +171,27 @@ func (d *directory) make(kind *game.Kind, id string, epoch uint64, checkpoint []
 	return h, nil
 }
 
-// adopt takes in a room that make made, or has an edge of it here become it.
-func (d *directory) adopt(h *hosted) error {
+// adopt takes in a room that make made, or has an edge of it here become it. One that
+// is not fresh is nobody's if it is not this server's: it may be one more than MaxRooms.
+func (d *directory) adopt(h *hosted, fresh bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	edge := d.rooms[h.id]
 	switch {
 	case edge != nil && edge.loop.Must(func() { edge.become(h) }):
 		return nil
-	case edge == nil && len(d.rooms) < d.srv.cfg.MaxRooms:
+	case edge == nil && (!fresh || len(d.rooms) < d.srv.cfg.MaxRooms):
 		return d.enlist(h)
 	}
 	h.at().Stop(wire.ByeFull, "", 0)
 	return errTooMany
+}
+
+// takes reports whether a room may come here beside n others that are on their way.
+func (d *directory) takes(id string, n int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rooms[id] != nil || len(d.rooms)+n < d.srv.cfg.MaxRooms
 }
 
 // list has joins that name no room find one, and unlist not any more.

@@ -121,7 +121,7 @@ func (h *hosted) become(made *hosted) {
 // let go of, in a moment.
 func (h *shard) again(made *hosted) {
 	time.AfterFunc(frozenPoll, func() {
-		if err := h.srv.dir.adopt(made); err != nil {
+		if err := h.srv.dir.adopt(made, false); err != nil {
 			h.srv.cfg.Log.Error("a room cannot be started", "room", made.id, "err", err)
 			h.tell(cluster.CloseRoom{Room: made.id})
 		}

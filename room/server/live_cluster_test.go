@@ -255,3 +255,35 @@ func TestLoadedInVain(t *testing.T) {
 		}
 	}
 }
+
+// A node that is full refuses a room that could stay where it is, and takes in one that
+// would be nobody's: the record of a room that its new owner does not run is deleted.
+func TestFullNodeLosesNoRoom(t *testing.T) {
+	k := hares()
+	cfg := Config{Loops: 1, MaxRooms: 1, Kinds: []*game.Kind{k}, Cluster: &ClusterConfig{Node: "a", NATS: startNATS(t), Lease: time.Second}}
+	l := run(t, cfg)
+	ann := playRace(t, l)
+	until(t, ann, "the race begins", func(core *client.Core) bool { return way(core) > 5 })
+	f := far(t, k)
+	l.shard.Load(f)
+	loading := func() (loads, prepared int) {
+		l.shard.mu.Lock()
+		defer l.shard.mu.Unlock()
+		return len(l.shard.loads), len(l.shard.prepared)
+	}
+	eventually(t, "the load is decided", func() bool { n, _ := loading(); return n == 0 })
+	if _, n := loading(); n != 0 {
+		t.Error("a full node takes a room that is somewhere else")
+	}
+	s := l.started(f)
+	s.Loaded = false
+	l.shard.Start(s, f.State)
+	eventually(t, "the rescued room ticks", func() bool {
+		h := l.dir.get("far")
+		return h != nil && uint32(tickOf(h)) > f.Tick
+	})
+	s.Room, s.Fresh = "third", true
+	if l.shard.Start(s, nil); l.dir.get("third") != nil {
+		t.Error("a full node makes a room")
+	}
+}

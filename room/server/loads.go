@@ -11,11 +11,15 @@ import (
 func (h *shard) Load(l cluster.Load) {
 	h.mu.Lock()
 	h.loaded++
-	n := h.loaded
+	n, others := h.loaded, len(h.loads)+len(h.prepared)
 	h.loads[l.Room] = n
 	h.mu.Unlock()
 	go func() {
-		made, err := h.make(l.Room, l.Kind, l.Epoch, l.State)
+		var made *hosted
+		err := errTooMany // its owner has room for it, or another node
+		if h.srv.dir.takes(l.Room, others) {
+			made, err = h.make(l.Room, l.Kind, l.Epoch, l.State)
+		}
 		answer := cluster.Loaded{Room: l.Room, Term: l.Term, Tick: l.Tick}
 		if err == nil {
 			answer.Hash, answer.Changed = made.at().room.Hash(), made.at().room.Migrated()

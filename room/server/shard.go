@@ -191,7 +191,7 @@ func (h *shard) Start(s cluster.Start, checkpoint []byte) {
 			made.at().room.SetEpoch(s.Epoch) // the game was changed
 		}
 		made.at().room.SetRelay(roomRelay{h, s.Room}, s.Term)
-		err = h.srv.dir.adopt(made)
+		err = h.srv.dir.adopt(made, s.Fresh)
 	}
 	if err != nil {
 		h.srv.cfg.Log.Error("a room cannot be started", "room", s.Room, "err", err)
