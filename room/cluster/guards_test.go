@@ -14,7 +14,8 @@ import (
 var guards = []struct{ name, file, line, without, test string }{
 	{"lease", "node.go", "return !n.dead && now < n.valid", "return !n.dead", anyCluster},
 	{"dead is dead", "node.go", "case e.Lease.Dead || e.Rev == 0:", "case e.Rev == 0:", anyCluster},
-	{"margin", "node.go", "wait := n.cfg.Lease + n.cfg.Lease*drift/100 + n.cfg.Gap", "wait := n.cfg.Lease / 2", anyCluster},
+	{"margin", "node.go", "wait := lease + lease*drift/100 + n.cfg.Gap", "wait := lease / 2", anyCluster},
+	{"another's lease", "node.go", "lease := max(n.cfg.Lease, p.lease.Lasts)", "lease := n.cfg.Lease", "TestLeasesOfDifferentLengths"},
 	{"own renewals", "node.go", "n.sent-p.seen <= wait || n.sent-n.steady <= calm", "n.sent-p.seen <= wait || calm < 0", "TestStoreOutageChangesNoOwner"},
 	{"time of sending", "node.go", "n.valid = max(n.valid, sent+n.cfg.Lease)", "n.valid = n.now + 2*n.cfg.Lease", anyCluster},
 	{"term", "rooms.go", "Term: e.rec.TermAt(e.rev) + 1}", "Term: e.rec.TermAt(e.rev)}", anyCluster},

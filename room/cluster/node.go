@@ -133,7 +133,7 @@ func (n *Node) renew() {
 		return
 	}
 	key, sent := Key{SID: n.cfg.SID}, n.now
-	if !n.put(Put{Key: key, Rev: n.rev, Lease: &Lease{N: n.n + 1, About: n.about}}, func(a Answer) { n.renewed(a, sent) }) {
+	if !n.put(Put{Key: key, Rev: n.rev, Lease: &Lease{N: n.n + 1, Lasts: n.cfg.Lease, About: n.about}}, func(a Answer) { n.renewed(a, sent) }) {
 		return
 	}
 	n.due = sent + n.cfg.Renew
@@ -205,10 +205,11 @@ func (n *Node) rescue() {
 	if n.steady == never || !n.Valid(n.now) {
 		return
 	}
-	wait := n.cfg.Lease + n.cfg.Lease*drift/100 + n.cfg.Gap
-	calm := min(wait, max(calmRenewals*n.cfg.Renew, calmTime))
 	for _, sid := range n.known() {
 		p := n.peers[sid]
+		lease := max(n.cfg.Lease, p.lease.Lasts)
+		wait := lease + lease*drift/100 + n.cfg.Gap
+		calm := min(wait, max(calmRenewals*n.cfg.Renew, calmTime))
 		if n.sent-p.seen <= wait || n.sent-n.steady <= calm {
 			continue
 		}

@@ -18,6 +18,9 @@ type Lease struct {
 	N    uint64 `json:"n"`              // renewals
 	Dead bool   `json:"dead,omitempty"` // for ever
 	By   SID    `json:"by,omitempty"`   // who killed it
+	// Lasts is Config.Lease of the node: rescuers that are set up with a shorter one wait
+	// for this.
+	Lasts time.Duration `json:"lasts,omitempty"`
 	// About tells others of the node; it means nothing to the protocol.
 	About About `json:"about"`
 }

@@ -96,6 +96,7 @@ type simNode struct {
 	offset time.Duration
 	paused time.Duration // until when
 	cut    bool          // from the store
+	lease  time.Duration // that it is set up with
 	rooms  map[string]*instance
 	loaded map[string]state
 	loads  map[string]int // begun or cancelled
@@ -170,7 +171,7 @@ func (s *simNode) local() time.Duration {
 func (s *simNode) boot() {
 	s.start++
 	s.sid = SID(fmt.Sprintf("n%d-%d", s.number, s.start))
-	s.node = NewNode(Config{SID: s.sid, Lease: s.w.lease, Forget: s.w.forget}, About{})
+	s.node = NewNode(Config{SID: s.sid, Lease: cmp.Or(s.lease, s.w.lease), Forget: s.w.forget}, About{})
 	s.rooms, s.loaded, s.loads = map[string]*instance{}, map[string]state{}, map[string]int{}
 	s.wakeAt = 0
 	s.step(Wake{})

@@ -306,6 +306,18 @@ func TestAnyCluster(t *testing.T) {
 	}
 }
 
+// TestLeasesOfDifferentLengths lets all that go wrong where the operator changes the
+// lease from node to node.
+func TestLeasesOfDifferentLengths(t *testing.T) {
+	for seed := *firstSeed; seed < *firstSeed+uint64(*seeds/20) && !t.Failed(); seed++ {
+		w := newWorld(t, seed, faults{nodes: true, store: true, net: true})
+		for i, s := range w.nodes {
+			s.lease = []time.Duration{time.Second, 3 * time.Second, 6 * time.Second}[(uint64(i)+seed)%3]
+		}
+		w.live()
+	}
+}
+
 // TestStoreOutageChangesNoOwner takes the store away for longer than leases last:
 // rooms stand still and go on where they were.
 func TestStoreOutageChangesNoOwner(t *testing.T) {
