@@ -26,9 +26,10 @@ func (e *Edge) onState(now time.Duration, h downHead, in *relayReader) error {
 	if err != nil {
 		return err
 	}
+	rest := e.rest
 	switch {
 	case e.aud == nil:
-		e.begin(h, &head, schema)
+		rest = delta.NewRest(schema)
 	case e.aud.schemaHash != schema.Hash():
 		// The owner's build knows the game otherwise, and what is held here is of no use.
 		e.Stop(wire.ByeShutdown, "the game was changed", retryNow)
@@ -41,10 +42,13 @@ func (e *Edge) onState(now time.Duration, h downHead, in *relayReader) error {
 		return nil
 	}
 	next := schema.NewEntry(0)
-	if err := e.rest.Read(in.B, nil, nil, delta.View{}, next); err != nil {
+	if err := rest.Read(in.B, nil, nil, delta.View{}, next); err != nil {
 		return err
 	}
-	if next.Tick = h.tick; e.aud.tick() != 0 {
+	switch next.Tick = h.tick; {
+	case e.aud == nil: // an audience has an entry
+		e.begin(h, &head, schema, rest)
+	case e.aud.tick() != 0:
 		e.restart(h.epoch, next)
 	}
 	*e.aud.ring.Next() = *next
@@ -54,12 +58,12 @@ func (e *Edge) onState(now time.Duration, h downHead, in *relayReader) error {
 }
 
 // begin makes the audience of an edge that had nothing.
-func (e *Edge) begin(h downHead, head *stateHead, schema *game.Schema) {
+func (e *Edge) begin(h downHead, head *stateHead, schema *game.Schema, rest *delta.Rest) {
 	e.aud = newAudience(audienceConfig{
 		id: e.cfg.ID, epoch: h.epoch, grace: head.Grace, schema: schema, spectate: head.Spectate,
 		history: e.cfg.History, checkEvery: head.CheckEvery, frames: e.cfg.Frames, log: e.cfg.Log, stats: &e.stats,
 	}, e)
-	e.rest, e.public, e.at = delta.NewRest(schema), delta.NewState(schema), 0
+	e.rest, e.public, e.at = rest, delta.NewState(schema), 0
 	e.beat = beat{clock: clock{rate: int64(schema.TickRate)}}
 	for _, v := range e.waiting {
 		v.aud = e.aud

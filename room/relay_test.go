@@ -573,3 +573,38 @@ func TestEdgeOfAStalledRoomIsPatient(t *testing.T) {
 	g.pass(time.Second)
 	expect(t, "far's tick", far.tick, g.Entry().Tick)
 }
+
+// An edge that is told nonsense, even as the first, says so and goes on as if it had not
+// heard it.
+func TestEdgeSurvivesABadFirstState(t *testing.T) {
+	g := newGrid(t, game.Options{MaxPlayers: 4}, 5, nil)
+	g.bringTo("a", "near", JoinRequest{Name: "near"})
+	g.tick(3)
+	e := NewEdge(EdgeConfig{ID: g.cfg.ID, Owner: "a", Term: g.term, Empty: -1, Uplink: func(string, []byte) {}}, g.now)
+	far := newPeer(g.stage, "far")
+	e.Join(JoinRequest{Spectate: true}, far)
+	good := slices.Clone(g.Room.edges.state(g.Entry()))
+	if err := e.Receive(g.now, good[:len(good)-1]); err == nil {
+		t.Error("half a state is taken")
+	}
+	before := g.Entry().Tick
+	g.Tick(g.now)
+	base := g.aud.ring.At(before)
+	tick := slices.Clone(g.Room.edges.tick(base, g.Entry(), groupKey{}, nil))
+	asleep := append(downHead{downControl, g.term, g.Epoch(), g.Entry().Tick}.append(nil), `{"Asleep":true}`...)
+	for _, b := range [][]byte{tick, asleep} {
+		if err := e.Receive(g.now, b); err != nil {
+			t.Error(err)
+		}
+	}
+	e.Advance(g.now)
+	if e.Ready() {
+		t.Error("there is something to see")
+	}
+	if err := e.Receive(g.now, good); err != nil || !e.Ready() || e.aud.tick() != before {
+		t.Errorf("the state after it: %v", err)
+	}
+	if err := e.Receive(g.now, tick); err != nil || far.tick != before+1 {
+		t.Errorf("the tick after it: %v, the watcher has %d", err, far.tick)
+	}
+}
