@@ -229,6 +229,13 @@ func (c *Cluster) obey(m *nats.Msg) {
 			c.log.Debug("an operator left", "err", err)
 		}
 	}
+	done := func(err error) {
+		if err != nil {
+			answer(err.Error())
+			return
+		}
+		answer("")
+	}
 	var o order
 	if json.Unmarshal(m.Data, &o) != nil {
 		c.stats.Strangers.Add(1)
@@ -252,19 +259,12 @@ func (c *Cluster) obey(m *nats.Msg) {
 			c.Tell(MoveRoom{o.Room, o.To})
 		}()
 	case verbClose:
-		c.opts.Host.End(o.Room)
-		answer("")
+		c.opts.Host.End(o.Room, done)
 	case verbDrain:
 		c.opts.Host.Drain()
 		answer("")
 	case verbCreate:
-		c.opts.Host.Make(o.Room, o.Kind, func(err error) {
-			if err != nil {
-				answer(err.Error())
-				return
-			}
-			answer("")
-		})
+		c.opts.Host.Make(o.Room, o.Kind, done)
 	default:
 		answer("unknown verb " + o.Verb)
 	}

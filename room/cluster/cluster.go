@@ -24,9 +24,10 @@ type Host interface {
 	Unload(room string)
 	// Failed says that what was asked for will not be.
 	Failed(f Failed)
-	// End ends a room, and Drain gives all to other nodes and takes no new ones, as
-	// an operator wants. They may be called on any goroutine.
-	End(room string)
+	// End ends a room, if it is here and not being given away, and calls done when that
+	// is decided. Drain gives all to other nodes and takes no new ones. Operators want
+	// them; they may be called on any goroutine.
+	End(room string, done func(error))
 	Drain()
 	// Make begins a new room for another node, and calls done when that is decided.
 	// It may be called on any goroutine, as the next three.

@@ -88,7 +88,10 @@ func (h *fakeHost) Quit() {
 	h.rooms = map[string]Start{}
 }
 
-func (h *fakeHost) End(room string) { h.c.Tell(CloseRoom{room}) }
+func (h *fakeHost) End(room string, done func(error)) {
+	h.c.Tell(CloseRoom{room})
+	done(nil)
+}
 
 func (h *fakeHost) Drain() {
 	defer h.lock()()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -285,5 +286,34 @@ func TestFullNodeLosesNoRoom(t *testing.T) {
 	s.Room, s.Fresh = "third", true
 	if l.shard.Start(s, nil); l.dir.get("third") != nil {
 		t.Error("a full node makes a room")
+	}
+}
+
+// An operator who ends a room that is being given away is told that it cannot be done
+// now: it would go on where it is given to.
+func TestEndOfARoomThatMoves(t *testing.T) {
+	l, h, ann := derby(t)
+	end := func() error {
+		got := make(chan error, 1)
+		l.shard.End("derby", func(err error) { got <- err })
+		return <-got
+	}
+	l.shard.Freeze(cluster.Freeze{Room: "derby", Try: 1})
+	if err := end(); !errors.Is(err, errRescue) {
+		t.Errorf("while it moves: %v", err)
+	}
+	onLoop(t, h, func() {
+		if h.at().Ended() {
+			t.Error("it is ended all the same")
+		}
+	})
+	l.shard.Thaw("derby")
+	goesOn(t, ann)
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the room is gone", func() bool { return l.dir.get("derby") == nil })
+	if err := end(); !errors.Is(err, errNoRoom) {
+		t.Errorf("when it is gone: %v", err)
 	}
 }

@@ -72,7 +72,7 @@ func TestThawReachesACrammedLoop(t *testing.T) {
 func TestEndReachesACrammedLoop(t *testing.T) {
 	l, h, _ := derby(t)
 	release := crammed(t, h.loop)
-	l.shard.End("derby")
+	l.shard.End("derby", func(error) {})
 	release()
 	eventually(t, "the room is gone", func() bool { return l.dir.get("derby") == nil })
 }

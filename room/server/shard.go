@@ -291,9 +291,24 @@ func (h *shard) Failed(f cluster.Failed) {
 	h.answer(f.Room, errors.New(f.Why))
 }
 
-// End implements cluster.Host.
-func (h *shard) End(name string) {
-	h.on(name, func(_ *hosted, own *room.Room) { own.Stop(wire.ByeGameEnded, "closed by the operator", 0) })
+// End implements cluster.Host. What is being given away would go on where it is given to.
+func (h *shard) End(name string, done func(error)) {
+	r := h.srv.dir.get(name)
+	if r == nil || !r.loop.Must(func() {
+		own := r.at().room
+		switch {
+		case own == nil, r.frozen:
+			done(errRescue)
+			return
+		case own.Ended():
+		default:
+			own.Stop(wire.ByeGameEnded, "closed by the operator", 0)
+			r.wake()
+		}
+		done(nil)
+	}) {
+		done(errNoRoom)
+	}
 }
 
 // Drain implements cluster.Host.
