@@ -50,6 +50,13 @@ func (e *Edge) enlist(v *Viewer) {
 	e.viewers[e.ids] = v
 }
 
+// Awaits reports whether an edge of this room has not heard all of the history that the
+// room goes on with: the rest may be under way.
+func (r *Room) Awaits(e *Edge) bool {
+	own := r.Entry()
+	return own != nil && e.aud != nil && e.aud.epoch == r.aud.epoch && e.aud.tick() < own.Tick
+}
+
 // Adopt takes over the audience of an edge of this room: those who are seated keep
 // their seats, all keep their connections, and nobody is told anything if the history
 // goes on. The edge is of no use afterwards.
@@ -82,7 +89,8 @@ func (r *Room) inherit(e *Edge) {
 	if a.epoch == own.epoch && a.tick() > newest.Tick {
 		r.log.Error("the edge knows ticks of this history that the room does not", "edge", a.tick(), "room", newest.Tick)
 	}
-	if a.epoch != own.epoch || a.tick() > newest.Tick {
+	// What happened in ticks that the edge has missed nobody can tell its viewers any more.
+	if a.epoch != own.epoch || a.tick() > newest.Tick || a.tick() < newest.Tick && len(a.schema.Events) > 0 {
 		if e.observer != nil {
 			e.observer.End(wire.ByeShutdown, "the room's history begins anew", 0)
 			e.observer = nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,7 +141,7 @@ func (g *grid) bringTo(node, name string, req JoinRequest) *peer {
 	return p
 }
 
-func (g *grid) join(node string, req JoinRequest, p *peer) *Viewer {
+func (g *grid) join(node string, req JoinRequest, p Peer) *Viewer {
 	if node == g.at {
 		return g.Room.Join(req, p)
 	}
@@ -197,6 +198,7 @@ func (g *grid) move(to string) {
 			p.mustInput(1)
 		}
 	}
+	g.now += g.delay // the last entry is there before the state and the record
 	g.deliver()
 	g.settleAt(to, state, g.Epoch())
 }
@@ -606,5 +608,28 @@ func TestEdgeSurvivesABadFirstState(t *testing.T) {
 	}
 	if err := e.Receive(g.now, tick); err != nil || far.tick != before+1 {
 		t.Errorf("the tick after it: %v, the watcher has %d", err, far.tick)
+	}
+}
+
+// A room moves to an edge that has missed ticks: its viewers go on from what the room
+// is at, and since nobody can tell them what happened meanwhile they are told that.
+func TestMoveToAnEdgeThatMissedTicks(t *testing.T) {
+	g := newGrid(t, game.Options{MaxPlayers: 4}, 6, nil)
+	g.h.step = func(c *court, now game.Tick) { c.hit.All(hit{int32(now)}) }
+	far := g.bringTo("b", "far", JoinRequest{Name: "far"})
+	g.bringTo("a", "near", JoinRequest{Name: "near"})
+	g.tick(5)
+	g.loss = 1
+	g.tick(3)
+	g.loss = 0
+	before := g.Entry().Tick
+	g.move("b")
+	g.tick(3)
+	heard := len(slices.DeleteFunc(slices.Clone(far.events), func(s string) bool { return !strings.Contains(s, "hit") }))
+	if far.resets == 0 && far.bye == 0 && heard < int(g.Entry().Tick-far.welcome.Tick) {
+		t.Errorf("far heard %d of the hits until %d, and nothing of a gap before %d: %v", heard, g.Entry().Tick, before, far.events)
+	}
+	if far.bye != 0 || far.tick != g.Entry().Tick {
+		t.Errorf("far is at %d, bye %d; the room at %d", far.tick, far.bye, g.Entry().Tick)
 	}
 }

@@ -105,6 +105,11 @@ func (h *hosted) become(made *hosted) {
 		return
 	}
 	own := made.at()
+	if made.awaited < lagTries && own.room.Awaits(e) {
+		made.awaited++
+		made.srv.shard.again(made)
+		return
+	}
 	made.forward = h
 	own.room.Adopt(e, loop.Now())
 	h.play.Store(own)
@@ -117,8 +122,8 @@ func (h *hosted) become(made *hosted) {
 	h.wake()
 }
 
-// again takes in a room whose edge ended, or which this node had before and has not
-// let go of, in a moment.
+// again takes in a room whose edge ended or is behind, or which this node had before and
+// has not let go of, in a moment.
 func (h *shard) again(made *hosted) {
 	time.AfterFunc(frozenPoll, func() {
 		if err := h.srv.dir.adopt(made, false); err != nil {

@@ -64,8 +64,10 @@ type hosted struct {
 	given  bool          // it is another node's now
 	still  time.Duration // since when it stands still, 0: it does not
 	silent bool          // the viewers were told
-	// forward has the room now, whose closures still name this one.
+	// forward has the room now, whose closures still name this one. awaited is how often
+	// it was put off since it was behind.
 	forward *hosted
+	awaited int
 }
 
 // begin makes it a driver of its loop, there.

@@ -64,6 +64,9 @@ const (
 	// frozenPoll is the time between two looks whether a room that stands still may
 	// go on.
 	frozenPoll = 5 * time.Millisecond
+	// lagTries is how many times frozenPoll a room that comes here waits for what its edge
+	// has not heard yet.
+	lagTries = 10
 	// joinTimeout bounds one attempt to join the cluster.
 	joinTimeout = 20 * time.Second
 	// rescueHint is what clients wait whose room is changing hands, or who came to a
