@@ -183,6 +183,11 @@ func hearsLasting(events []game.EventRecord, seat game.PlayerID, teams game.Team
 
 // broadcast offers the newest entry to every viewer.
 func (a *audience) broadcast(now time.Duration) {
+	if idle := now - a.now - 2*time.Second/time.Duration(a.schema.TickRate); a.now != 0 && idle >= stalledAfter {
+		for _, v := range a.viewers { // the room stood still: there was nothing to take
+			v.took = min(v.took+idle, now)
+		}
+	}
 	a.entry, a.now, a.behind = a.ring.Newest(), now, 0
 	if len(a.viewers) == 0 && a.outward == nil {
 		return

@@ -633,3 +633,27 @@ func TestMoveToAnEdgeThatMissedTicks(t *testing.T) {
 		t.Errorf("far is at %d, bye %d; the room at %d", far.tick, far.bye, g.Entry().Tick)
 	}
 }
+
+// Nobody counts as slow for a time in which the room stood still and offered nothing.
+func TestNobodyIsSlowWhileTheRoomStandsStill(t *testing.T) {
+	g := newGrid(t, game.Options{MaxPlayers: 4}, 7, nil)
+	near := g.bringTo("a", "near", JoinRequest{Name: "near"})
+	far := g.bringTo("b", "far", JoinRequest{Name: "far"})
+	g.tick(5)
+	g.now += SlowLimit + time.Second // as of a node whose lease has lapsed
+	near.closed, far.closed = true, true
+	g.Advance(g.now)
+	g.note()
+	g.deliver()
+	g.tick(3)
+	expect(t, "near's bye", near.bye, 0)
+	expect(t, "far's bye", far.bye, 0)
+	near.closed, far.closed = false, false
+	g.tick(3)
+	expect(t, "near's tick", near.tick, g.Entry().Tick)
+	expect(t, "far's tick", far.tick, g.Entry().Tick)
+	near.closed, far.closed = true, true
+	g.tick(11 * rate)
+	expect(t, "near's bye", near.bye, wire.ByeSlow)
+	expect(t, "far's bye", far.bye, wire.ByeSlow)
+}
