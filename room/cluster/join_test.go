@@ -44,3 +44,27 @@ func TestTwoNodesOfOneName(t *testing.T) {
 		t.Errorf("an orderly restart does not join at once: %v", err)
 	}
 }
+
+// A node that gives its rooms away takes none that could stay where it is.
+func TestDrainingNodeRefusesOffers(t *testing.T) {
+	n := NewNode(Config{SID: "a"}, About{})
+	drive(n, 0)
+	offer := Offer{From: "b", Room: "lobby", Record: Record{Kind: "game", Owner: "b", Term: 3}, Tick: 7}
+	for _, drain := range []bool{true, false} {
+		n.About(About{Drain: drain})
+		var loads, refused int
+		for _, e := range n.Step(time.Millisecond, offer) {
+			switch e := e.(type) {
+			case Load:
+				loads++
+			case Send:
+				if _, ok := e.Body.(Refused); ok && e.To == "b" {
+					refused++
+				}
+			}
+		}
+		if drain && (loads != 0 || refused != 1) || !drain && (loads != 1 || refused != 0) {
+			t.Errorf("draining %t: %d loads, %d refusals", drain, loads, refused)
+		}
+	}
+}

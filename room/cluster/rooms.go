@@ -209,9 +209,15 @@ func (n *Node) refused(m Refused) {
 
 // load begins the target's part.
 func (n *Node) load(m Offer) {
-	e := n.room(m.Room)
-	if e.status != apart || e.rec.Owner == n.cfg.SID || !n.Valid(n.now) {
-		n.do(Send{m.From, Refused{From: n.cfg.SID, Room: m.Room, Term: m.Record.Term, Why: "the target has a part in this room already"}})
+	e, why := n.room(m.Room), ""
+	switch {
+	case e.status != apart || e.rec.Owner == n.cfg.SID || !n.Valid(n.now):
+		why = "the target has a part in this room already"
+	case n.about.Drain:
+		why = "the target gives its own rooms away"
+	}
+	if why != "" {
+		n.do(Send{m.From, Refused{From: n.cfg.SID, Room: m.Room, Term: m.Record.Term, Why: why}})
 		return
 	}
 	e.part = part{status: loading, other: m.From, term: m.Record.Term, tick: m.Tick, hash: m.Hash}
