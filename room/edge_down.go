@@ -69,10 +69,12 @@ func (e *Edge) onControl(now time.Duration, h downHead, c *control) {
 	if e.asleep = c.Asleep; e.asleep {
 		e.cutoff = 0
 	}
-	if c.Asleep && e.aud != nil && h.epoch == e.aud.epoch {
-		e.moving()
-		if h.tick > e.aud.tick() {
-			e.lacks(now)
+	if e.aud != nil && h.epoch == e.aud.epoch {
+		if c.Asleep {
+			e.moving()
+		}
+		if len(c.Answers) == 0 && h.tick > e.aud.tick() {
+			e.lacks(now) // what all edges are told does not come here; answers are told before their tick
 		}
 	}
 	for _, a := range c.Answers {

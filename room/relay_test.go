@@ -25,6 +25,7 @@ type grid struct {
 	mail  []letterTo
 	loss  float64
 	delay time.Duration // at most
+	deaf  string        // a node that hears nothing of what all edges are told
 	// past holds each entry of each epoch, and kept the newest checkpoint.
 	past map[[2]uint64]*game.Entry
 	kept []byte
@@ -64,7 +65,7 @@ type gridRelay struct {
 
 func (r gridRelay) Publish(b []byte) {
 	for _, n := range nodes {
-		if r.g.edges[n] != nil {
+		if r.g.edges[n] != nil && n != r.g.deaf {
 			r.Send(n, b)
 		}
 	}
@@ -656,4 +657,18 @@ func TestNobodyIsSlowWhileTheRoomStandsStill(t *testing.T) {
 	g.tick(11 * rate)
 	expect(t, "near's bye", near.bye, wire.ByeSlow)
 	expect(t, "far's bye", far.bye, wire.ByeSlow)
+}
+
+// An edge that nothing comes to of what all edges are told, as after a fault of the
+// network that nobody saw, notices and asks for it.
+func TestDeafEdgeAsks(t *testing.T) {
+	g := newGrid(t, game.Options{MaxPlayers: 4}, 8, nil)
+	far := g.bringTo("b", "far", JoinRequest{Name: "far"})
+	g.tick(3)
+	g.deaf = "b"
+	g.tick(4 * rate)
+	if lag := g.Entry().Tick - far.tick; lag > rate {
+		t.Errorf("far is %d ticks behind", lag)
+	}
+	expect(t, "resets", far.resets, 0)
 }
