@@ -317,3 +317,25 @@ func TestEndOfARoomThatMoves(t *testing.T) {
 		t.Errorf("when it is gone: %v", err)
 	}
 }
+
+// An edge that begins right when the one before it ends hears the room.
+func TestEdgeAfterAnEdge(t *testing.T) {
+	nats := startNATS(t)
+	playRace(t, runNode(t, nats, "a", hares()))
+	b := runNode(t, nats, "b", hares())
+	var p cluster.Place
+	eventually(t, "the room is known", func() (ok bool) { p, ok = b.shard.c.Load().Find("derby"); return ok })
+	edge := func() *hosted {
+		if err := b.shard.edge(p); err != nil {
+			t.Fatal(err)
+		}
+		return b.dir.get("derby")
+	}
+	first := edge()
+	b.dir.remove(first) // as its loop does, before it says so
+	second := edge()
+	b.shard.ended(first)
+	eventually(t, "the edge has the room", second.shown)
+	bob := b.join(client.Config{Kind: "race", Room: "derby", Name: "bob"})
+	bob.wantEveryTick(30)
+}

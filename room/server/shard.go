@@ -387,9 +387,7 @@ func (h *shard) ended(r *hosted) {
 	delete(h.saved, r.id)
 	h.mu.Unlock()
 	if !r.owned() {
-		if c := h.c.Load(); c != nil {
-			c.Unwatch(r.id)
-		}
+		h.unwatch(r.id)
 		return
 	}
 	if !r.given && !h.outlived(r.node) {
@@ -397,6 +395,16 @@ func (h *shard) ended(r *hosted) {
 		if c := h.c.Load(); c != nil {
 			go c.Forget(r.id, r.term)
 		}
+	}
+}
+
+// unwatch ends what an edge of a room heard, unless there is another one meanwhile.
+func (h *shard) unwatch(room string) {
+	d := &h.srv.dir
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := h.c.Load(); c != nil && d.rooms[room] == nil {
+		c.Unwatch(room)
 	}
 }
 
