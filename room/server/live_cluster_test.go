@@ -318,6 +318,23 @@ func TestEndOfARoomThatMoves(t *testing.T) {
 	}
 }
 
+// A player who comes back for a room that is being closed is told to try again, when it
+// is closed: nobody will start it.
+func TestWhoWaitsForARoomThatCloses(t *testing.T) {
+	l := runNode(t, startNATS(t), "a", hares())
+	got := make(chan located, 1)
+	l.shard.enter(ask{kind: "race", room: "over"}, cluster.Place{Room: "over", Kind: "race", Mine: true}, func(to located) { got <- to })
+	l.shard.Drop(cluster.Drop{Room: "over"})
+	select {
+	case to := <-got:
+		if !errors.Is(to.err, errRescue) {
+			t.Errorf("told %v", to.err)
+		}
+	default:
+		t.Error("nobody tells the player")
+	}
+}
+
 // An edge that begins right when the one before it ends hears the room.
 func TestEdgeAfterAnEdge(t *testing.T) {
 	nats := startNATS(t)

@@ -260,8 +260,10 @@ func (h *shard) Thaw(name string) {
 	h.on(name, func(r *hosted, _ *room.Room) { r.frozen = false })
 }
 
-// Drop implements cluster.Host: what is left of the room here is an edge of it.
+// Drop implements cluster.Host: what is left of the room here is an edge of it. Who waits
+// for it to start here does so in vain.
 func (h *shard) Drop(d cluster.Drop) {
+	h.answer(d.Room, errNoRoom)
 	if d.To == "" {
 		h.on(d.Room, func(r *hosted, own *room.Room) {
 			r.given = true
