@@ -1,6 +1,7 @@
 package room
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -96,13 +97,30 @@ func (e *Edge) ask(v *Viewer) {
 
 // flush sends the errands that wait.
 func (e *Edge) flush() {
-	if len(e.up) == 0 || e.cfg.Owner == "" {
+	if e.cfg.Owner == "" {
 		return
 	}
-	head := appendUpHead(e.scratch[:0], e.cfg.Term)
-	e.scratch = append(head, e.up...)
-	e.cfg.Uplink(e.cfg.Owner, e.scratch)
+	for up := e.up; len(up) > 0; {
+		n := together(up)
+		e.scratch = append(appendUpHead(e.scratch[:0], e.cfg.Term), up[:n]...)
+		e.cfg.Uplink(e.cfg.Owner, e.scratch)
+		up = up[n:]
+	}
 	e.up = e.up[:0]
+}
+
+// together is the length of the errands that go in one message: as many as fit, at
+// least one.
+func together(up []byte) (n int) {
+	for n < len(up) {
+		size, head := binary.Uvarint(up[n+1:])
+		end := n + 1 + head + int(size)
+		if n > 0 && end > maxUpMessage {
+			break
+		}
+		n = end
+	}
+	return n
 }
 
 // repeatLate sends again what should have been answered or applied long ago.

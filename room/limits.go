@@ -54,6 +54,9 @@ const (
 
 	// maxUp bounds the errands that wait for the next tick, in bytes.
 	maxUp = 64 << 10
+	// maxUpMessage bounds what an edge tells in one message, in bytes, unless that is one
+	// errand: NATS takes a megabyte, unless it is set up otherwise.
+	maxUpMessage = 256 << 10
 
 	// keyframeHead is not less than the head of a part, in bytes.
 	keyframeHead = 16

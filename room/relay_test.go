@@ -1,6 +1,7 @@
 package room
 
 import (
+	"encoding/binary"
 	"fmt"
 	mathrand "math/rand/v2"
 	"slices"
@@ -671,4 +672,29 @@ func TestDeafEdgeAsks(t *testing.T) {
 		t.Errorf("far is %d ticks behind", lag)
 	}
 	expect(t, "resets", far.resets, 0)
+}
+
+// Many who come at once, with all that their joins may say, are told to the owner in
+// messages that a network takes.
+func TestEdgeSplitsWhatIsLarge(t *testing.T) {
+	const crowd = 300
+	g := newGrid(t, game.Options{MaxPlayers: crowd}, 9, nil)
+	g.bringTo("a", "near", JoinRequest{Name: "near"})
+	g.tick(1)
+	far := make([]*peer, crowd-1)
+	for i := range far {
+		far[i] = g.bringTo("b", "far", JoinRequest{Name: "far", Data: make([]byte, 8<<10)})
+	}
+	g.edges["b"].greet(g.now)
+	for _, l := range g.mail {
+		if len(l.b) > maxUpMessage+binary.MaxVarintLen64+1 { // and the head
+			t.Fatalf("a message of %d bytes", len(l.b))
+		}
+	}
+	g.tick(3)
+	for _, p := range far {
+		if p.welcome.Seat == 0 {
+			t.Fatalf("%s has no seat", p.name)
+		}
+	}
 }
