@@ -9,10 +9,12 @@ import (
 // Now is the time since boot, with the time that the machine was suspended: unlike
 // that of Go's clock, it runs on while a lease does (clock_gettime(2),
 // CLOCK_BOOTTIME).
-func Now() time.Duration {
+func Now() time.Duration { return boottime(unix.ClockGettime) }
+
+func boottime(get func(clock int32, ts *unix.Timespec) error) time.Duration {
 	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
-		return 0 // no lease is valid then
+	if get(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return never // no lease is valid then
 	}
 	return time.Duration(ts.Nano())
 }
