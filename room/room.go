@@ -296,8 +296,12 @@ type Observer interface {
 	End(code wire.Code, text string, retry time.Duration)
 }
 
-// Stalled tells everybody that the room stands still until its next tick.
-func (r *Room) Stalled() { r.aud.tellStalled() }
+// Stalled tells everybody that the room stands still until its next tick, which comes
+// as soon as the room goes on, even if it sleeps.
+func (r *Room) Stalled() {
+	r.aud.tellStalled()
+	r.wake()
+}
 
 // SetObserver gives the room its observer, before anything else or between ticks.
 func (r *Room) SetObserver(o Observer) {

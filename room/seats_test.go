@@ -385,3 +385,20 @@ func TestOwnFieldsReachTheOwnerOnly(t *testing.T) {
 	delta.Compose(bob.shared, bob.own, 0, 0, row)
 	expect(t, "ann's ammo to bob", ammo.Get(row), 0)
 }
+
+// Who was told that the room stands still is told when it goes on, even if it sleeps.
+func TestSleepingRoomThatStoodStillGoesOn(t *testing.T) {
+	s := newStage(t, game.Options{Sleeps: true}, nil)
+	s.h.step = func(c *court, _ game.Tick) { c.w.Sleep(0) }
+	ann := s.join("ann")
+	s.tick(2)
+	expect(t, "asleep", s.asleep, true)
+	before := ann.tick
+	s.now += time.Second
+	s.Stalled()
+	s.advance(0)
+	if ann.tick <= before {
+		t.Error("ann was told that the room stands still, and nothing after that")
+	}
+	expect(t, "asleep", s.asleep, true)
+}
