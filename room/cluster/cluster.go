@@ -121,6 +121,13 @@ func (c *Cluster) Stats() *Stats { return &c.stats }
 // costs a system call.
 func (c *Cluster) Valid() bool { return int64(Now()) < c.valid.Load() }
 
+// Over reports whether the node's lease was killed: Valid will not be true again.
+func (c *Cluster) Over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.node.dead
+}
+
 // Tell hands an event to the node.
 func (c *Cluster) Tell(ev Event) {
 	c.mu.Lock()

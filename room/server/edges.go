@@ -133,6 +133,16 @@ func (h *shard) again(made *hosted) {
 	})
 }
 
+// unwatch ends what an edge of a room heard, unless there is another one meanwhile.
+func (h *shard) unwatch(room string) {
+	d := &h.srv.dir
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := h.c.Load(); c != nil && d.rooms[room] == nil {
+		c.Unwatch(room)
+	}
+}
+
 // shown reports whether there is something to see.
 func (h *hosted) shown() bool { return h.at().Info().Kind != "" }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"testing"
 
 	"github.com/roomd/roomd/room/cluster"
@@ -47,5 +48,18 @@ func TestNoRoomOutlivesItsNode(t *testing.T) {
 			eventually(t, "the node is back", func() bool { c := l.shard.c.Load(); return c != nil && c != old && c.Valid() })
 			eventually(t, "the room is an edge", func() bool { h := l.dir.get("far"); return h == nil || !h.owned() })
 		})
+	}
+}
+
+// A node whose lease is killed before it knows that it has one does not go on with it.
+func TestLeaseKilledWhileJoining(t *testing.T) {
+	l := runNode(t, startNATS(t), "a", hares())
+	c := l.shard.c.Swap(nil)
+	l.shard.Quit()
+	c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := l.shard.join(ctx); err != nil || !l.shard.valid() {
+		t.Errorf("it does not join again: %v", err)
 	}
 }

@@ -127,6 +127,10 @@ func (h *shard) join(ctx context.Context) error {
 		return err
 	}
 	h.c.Store(c)
+	if c.Over() && h.c.CompareAndSwap(c, nil) { // before Quit could know of it
+		c.Close()
+		return errStalled
+	}
 	h.rewatch(c)
 	return nil
 }
@@ -331,6 +335,9 @@ func (h *shard) Drain() {
 func (h *shard) Quit() {
 	old := h.c.Swap(nil)
 	h.unloadAll()
+	if old == nil {
+		return // whoever joins looks
+	}
 	for _, r := range h.srv.dir.owned() {
 		h.on(r.id, func(r *hosted, own *room.Room) { h.depart(r, own) })
 	}
@@ -397,16 +404,6 @@ func (h *shard) ended(r *hosted) {
 		if c := h.c.Load(); c != nil {
 			go c.Forget(r.id, r.term)
 		}
-	}
-}
-
-// unwatch ends what an edge of a room heard, unless there is another one meanwhile.
-func (h *shard) unwatch(room string) {
-	d := &h.srv.dir
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c := h.c.Load(); c != nil && d.rooms[room] == nil {
-		c.Unwatch(room)
 	}
 }
 
