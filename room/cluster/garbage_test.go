@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -90,4 +91,23 @@ func TestGarbageOnRealNATS(t *testing.T) {
 	}
 	fresh := startNode(t, b.c.opts.Embedded, "c", time.Second)
 	eventually(t, "a new node knows only who lives", func() bool { return len(fresh.c.Peers()) == 1 })
+}
+
+// A room is taken by a node whose build has its kind: another would end it.
+func TestRescuerHasTheKind(t *testing.T) {
+	n := NewNode(Config{SID: "a"}, About{Runs: []string{"chess"}})
+	drive(n, 0)
+	drive(n, time.Second,
+		SeenLease{"b", 2, Lease{N: 1, About: About{Runs: []string{"chess", "go"}}}},
+		SeenLease{"x", 3, Lease{N: 1, Dead: true}})
+	taken := map[string]int{}
+	for i := range 20 {
+		kind := []string{"chess", "go", "shogi"}[i%3]
+		for _, p := range drive(n, time.Second, SeenRoom{fmt.Sprint("room ", i), Rev(10 + i), Record{Kind: kind, Owner: "x", Term: 1}}) {
+			taken[p.Record.Kind]++
+		}
+	}
+	if taken["chess"] == 0 || taken["chess"] == 7 || len(taken) != 1 {
+		t.Errorf("taken: %v", taken)
+	}
 }

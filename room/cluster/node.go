@@ -242,10 +242,24 @@ func (n *Node) known() []SID {
 
 // heir is the node that takes a room of a dead one: the same on all nodes that
 // know the same nodes, and another for each room (rendezvous hashing).
-func (n *Node) heir(room string) SID {
-	best, most := n.cfg.SID, weigh(n.cfg.SID, room)
+func (n *Node) heir(room string) SID { return n.among(room, func(*About) bool { return true }) }
+
+// rescuer is the heir among those that have the room's kind, empty if nobody does: the
+// room waits for one, since who cannot run it would end it.
+func (n *Node) rescuer(room, kind string) SID {
+	return n.among(room, func(a *About) bool { return a.Can(kind) })
+}
+
+func (n *Node) among(room string, ok func(*About) bool) (best SID) {
+	var most uint64
+	if ok(&n.about) {
+		best, most = n.cfg.SID, weigh(n.cfg.SID, room)
+	}
 	for sid, p := range n.peers {
-		if w := weigh(sid, room); !p.lease.Dead && (w > most || w == most && sid > best) {
+		if p.lease.Dead || !ok(&p.lease.About) {
+			continue
+		}
+		if w := weigh(sid, room); best == "" || w > most || w == most && sid > best {
 			best, most = sid, w
 		}
 	}

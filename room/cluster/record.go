@@ -35,11 +35,16 @@ type About struct {
 	Drain   bool    `json:"drain,omitempty"`
 	// Kinds are those of which the node takes new rooms; all if empty.
 	Kinds []string `json:"kinds,omitempty"`
+	// Runs are those that the node's build has; all if empty.
+	Runs []string `json:"runs,omitempty"`
 }
+
+// Can reports whether the node can have rooms of a kind.
+func (a *About) Can(kind string) bool { return len(a.Runs) == 0 || slices.Contains(a.Runs, kind) }
 
 // Takes reports whether the node takes new rooms of a kind.
 func (a *About) Takes(kind string) bool {
-	return !a.Drain && (len(a.Kinds) == 0 || slices.Contains(a.Kinds, kind))
+	return !a.Drain && a.Can(kind) && (len(a.Kinds) == 0 || slices.Contains(a.Kinds, kind))
 }
 
 // Lighter reports whether a new room belongs rather to this node than to b: the one

@@ -383,7 +383,7 @@ func (n *Node) patrol() {
 	}
 	for _, room := range names(n.orphans) {
 		e := n.orphans[room]
-		if n.puts[Key{Room: room}] == nil && n.heir(room) == n.cfg.SID {
+		if n.puts[Key{Room: room}] == nil && n.rescuer(room, e.rec.Kind) == n.cfg.SID {
 			delete(n.orphans, room)
 			if e.status != apart {
 				n.do(Unload{room}) // a source that is dead gives nothing away

@@ -62,7 +62,7 @@ func (g *giving) target(peers []cluster.Peer, kind string) (to cluster.SID) {
 	var best cluster.About
 	for pass := range 2 {
 		for _, p := range peers {
-			if p.Drain || pass == 0 && !p.Takes(kind) {
+			if p.Drain || !p.Can(kind) || pass == 0 && !p.Takes(kind) {
 				continue
 			}
 			about := p.About

@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -164,7 +166,7 @@ func (h *shard) tell(ev cluster.Event) {
 // About implements cluster.Host.
 func (h *shard) About() cluster.About {
 	a := cluster.About{Name: h.srv.cfg.Cluster.Node, URL: h.srv.cfg.Cluster.Advertise, Drain: h.draining.Load() || h.srv.dir.isDraining(),
-		Kinds: h.srv.cfg.Cluster.Kinds, Busy: math.Float64frombits(h.busy.Load())}
+		Kinds: h.srv.cfg.Cluster.Kinds, Runs: slices.Sorted(maps.Keys(h.srv.kinds)), Busy: math.Float64frombits(h.busy.Load())}
 	for _, i := range h.srv.Rooms() {
 		a.Rooms++
 		a.Players += i.Players
