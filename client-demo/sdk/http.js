@@ -3,7 +3,7 @@
 // WebSocket.
 
 import {
-  ACK_MS, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BRIEF_MS, MAX_BATCH, MAX_FAILURES, MAX_POST, MAX_SERVER_MESSAGE, MAX_STREAMS, POLL_S, POST_MS,
+  ACK_MS, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BRIEF_MS, CONNECT_MS, MAX_BATCH, MAX_FAILURES, MAX_POST, MAX_SERVER_MESSAGE, MAX_STREAMS, POLL_S, POST_MS,
   RUNG_MS, SLOT_MS,
 } from './limits.js';
 import { ProtocolError, Reader } from './msgpack.js';
@@ -113,28 +113,33 @@ export class HttpSocket {
   }
 
   /**
-   * Asks, and gives up after ms. It answers null when nothing came.
+   * Asks, has the answer read, and gives up after ms: the body of an answer may be
+   * held back as well as its head. It answers null when not all of it came.
+   * @template T
    * @param {string} method
    * @param {string} url
-   * @param {{body?: Uint8Array, ms?: number, signal?: AbortSignal}} [o]
-   * @returns {Promise<Response | null>}
+   * @param {{body?: Uint8Array, ms?: number, signal?: AbortSignal}} o
+   * @param {(r: Response) => Promise<T>} read
+   * @returns {Promise<{status: number, read: T} | null>}
    * @private
    */
-  async ask(method, url, { body, ms = 0, signal } = {}) {
+  async ask(method, url, { body, ms = 0, signal }, read) {
     const limit = new AbortController();
-    const timer = ms > 0 ? this.web.after(() => limit.abort(), ms) : null;
     const abort = () => limit.abort();
+    const timer = ms > 0 ? this.web.after(abort, ms) : null;
     signal?.addEventListener('abort', abort);
     try {
       const headers = body ? { 'Content-Type': 'application/msgpack' } : undefined;
       // A post outlives its page: it may be the last, with which a seat is given up.
       const keepalive = body !== undefined;
-      return await this.web.fetch(url, { method, headers, body: /** @type {any} */ (body), keepalive, signal: limit.signal, cache: 'no-store' });
+      const r = await this.web.fetch(url, { method, headers, body: /** @type {any} */ (body), keepalive, signal: limit.signal, cache: 'no-store' });
+      return { status: r.status, read: await read(r) };
     } catch {
-      return null; // no network, or too slow
+      return null; // no network, too slow, or broken off
     } finally {
       this.web.cancel(timer);
       signal?.removeEventListener('abort', abort);
+      abort(); // a body that nobody wanted would keep its connection
     }
   }
 
@@ -151,10 +156,10 @@ export class HttpSocket {
   /** @param {Uint8Array} hello @private */
   async begin(hello) {
     // Not cut short by close: the session that it makes would stay.
-    const r = await this.ask('POST', this.url, { body: hello });
-    const made = r?.status === 201 ? await r.json().catch(() => null) : null;
-    if (!made) return this.end(r?.status ?? 0);
-    this.session = `${this.url}/${made.session}`;
+    const r = await this.ask('POST', this.url, { body: hello, ms: CONNECT_MS }, async (a) =>
+      a.status === 201 ? JSON.parse(new TextDecoder().decode(await readAll(a, MAX_POST))) : null);
+    if (!r?.read) return this.end(r?.status ?? 0);
+    this.session = `${this.url}/${r.read.session}`;
     if (this.closed) {
       this.closed = false;
       this.close();
@@ -179,10 +184,7 @@ export class HttpSocket {
       const post = this.post(seq, body);
       this.posted = post;
       const r = await post;
-      if (r && r.status < 300) {
-        await this.takeBatch(r);
-        break;
-      }
+      if (r && r.status < 300) break;
       if (this.closed || n >= MAX_FAILURES || (r && r.status < 500)) return this.end(r?.status ?? 0);
       await this.backOff(n); // the same post again: the server counts it once
     }
@@ -192,7 +194,7 @@ export class HttpSocket {
 
   /** @param {number} seq @param {Uint8Array} body @private */
   post(seq, body) {
-    return this.ask('POST', `${this.session}?seq=${seq}&after=${this.got}`, { body, ms: POST_MS });
+    return this.ask('POST', `${this.session}?seq=${seq}&after=${this.got}`, { body, ms: POST_MS }, (r) => this.takeBatch(r));
   }
 
   /** @private */
@@ -218,20 +220,13 @@ export class HttpSocket {
     this.onmessage({ data: /** @type {ArrayBuffer} */ (message.slice().buffer) });
   }
 
-  /** @param {Response} r with packed messages, or 204 @returns {Promise<boolean>} @private */
+  /** Takes what an answer brings; what breaks off will come again. @param {Response} r with packed messages, or 204 @private */
   async takeBatch(r) {
-    if (r.status !== 200) return true;
-    try {
-      const body = new Uint8Array(await r.arrayBuffer());
-      if (body.length > MAX_BATCH) throw new ProtocolError('an answer too long');
-      const reader = new Reader(body);
-      const n = reader.array() - 1;
-      const first = reader.uint();
-      for (let i = 0; i < n; i++) this.deliver(first + i, reader.bin(MAX_SERVER_MESSAGE));
-      return true;
-    } catch {
-      return false; // it broke off, and will come again
-    }
+    if (r.status !== 200) return;
+    const reader = new Reader(await readAll(r, MAX_BATCH));
+    const n = reader.array() - 1;
+    const first = reader.uint();
+    for (let i = 0; i < n; i++) this.deliver(first + i, reader.bin(MAX_SERVER_MESSAGE));
   }
 
   /** Keeps one request open that brings messages, until the end. @private */
@@ -252,10 +247,10 @@ export class HttpSocket {
   /** @param {number} wait seconds @returns {Promise<boolean>} @private */
   async poll(wait) {
     this.name = 'poll';
-    const r = await this.ask('GET', `${this.session}/poll?after=${this.got}&wait=${wait}`, { ms: wait * 1000 + POST_MS, signal: this.gone.signal });
-    if (r && r.status < 300) return this.takeBatch(r);
-    if (r && r.status < 500) this.end(r.status);
-    return false;
+    const url = `${this.session}/poll?after=${this.got}&wait=${wait}`;
+    const r = await this.ask('GET', url, { ms: wait * 1000 + POST_MS, signal: this.gone.signal }, (a) => this.takeBatch(a));
+    if (r && r.status >= 300 && r.status < 500) this.end(r.status);
+    return r !== null && r.status < 300;
   }
 
   /**
@@ -282,30 +277,24 @@ export class HttpSocket {
     const timer = this.web.after(abort, RUNG_MS); // a proxy may hold everything back
     const began = this.web.now();
     let flows = false;
-    try {
-      const r = await this.ask('GET', `${this.session}/stream?after=${this.got}`, { signal: cut.signal });
-      if (r?.status === 404 || r?.status === 410) {
-        this.end(r.status);
-        return false;
+    const r = await this.ask('GET', `${this.session}/stream?after=${this.got}`, { signal: cut.signal }, async ({ ok, body }) => {
+      if (!ok || !body) return;
+      const events = new EventParser((id, data) => this.deliver(id, data));
+      const reader = body.getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        if (!flows) this.web.cancel(timer);
+        flows = true;
+        events.push(value);
+        if (this.web.now() - this.told > ACK_MS) this.pump(true);
       }
-      if (r?.ok && r.body) {
-        const events = new EventParser((id, data) => this.deliver(id, data));
-        const reader = r.body.getReader();
-        for (;;) {
-          const { done, value } = await reader.read();
-          if (done) break;
-          if (!flows) this.web.cancel(timer);
-          flows = true;
-          events.push(value);
-          if (this.web.now() - this.told > ACK_MS) this.pump(true);
-        }
-      }
-    } catch {
-      // Cut by either side: what is lacking comes with the next.
-    } finally {
-      this.web.cancel(timer);
-      this.gone.signal.removeEventListener('abort', abort);
-      cut.abort();
+    });
+    this.web.cancel(timer);
+    this.gone.signal.removeEventListener('abort', abort);
+    if (r?.status === 404 || r?.status === 410) {
+      this.end(r.status);
+      return false;
     }
     if (this.closed || (flows && this.web.now() - began >= BACKOFF_MAX_MS)) return true;
     if (flows && ++this.cuts <= MAX_FAILURES) return false;
@@ -339,6 +328,31 @@ async function takePlace(locks) {
     if (release) return release;
   }
   return null;
+}
+
+/**
+ * Reads a body, and no more than most bytes of it.
+ * @param {Response} r
+ * @param {number} most
+ */
+async function readAll(r, most) {
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  let size = 0;
+  for (const reader = r.body?.getReader(); reader; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    size += value.length;
+    if (size > most) throw new ProtocolError('an answer too long');
+  }
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const p of parts) {
+    all.set(p, at);
+    at += p.length;
+  }
+  return all;
 }
 
 /** Splits a stream into events (WHATWG HTML section 9.2.6) whose data is base64. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Room } from '../sdk/client.js';
-import { MAX_STREAMS, POST_MS, PROBE_FIRST_MS, REMEMBER_MS, RUNG_MS } from '../sdk/limits.js';
+import { BACKOFF_MAX_MS, CONNECT_MS, MAX_BATCH, MAX_STREAMS, POST_MS, PROBE_FIRST_MS, REMEMBER_MS, RUNG_MS } from '../sdk/limits.js';
 import { HELLO, INPUT, LEAVE, readMessages } from '../sdk/wire.js';
 import { encode, welcome } from './lib.js';
 
@@ -57,7 +57,7 @@ function world() {
       fetch: /** @type {any} */ ((/** @type {string} */ url, /** @type {any} */ o) =>
         new Promise((ok, no) => {
           const { pathname, searchParams } = new URL(url);
-          const r = { what: `${o.method} ${pathname}`, query: Object.fromEntries(searchParams), body: o.body, ok, no };
+          const r = { what: `${o.method} ${pathname}`, query: Object.fromEntries(searchParams), body: o.body, ok, no, signal: o.signal };
           o.signal?.addEventListener('abort', () => no(new Error('aborted')));
           w.asked.push(r);
           const answer = w.respond(r);
@@ -111,6 +111,11 @@ function stream() {
   const body = new ReadableStream({ start: (c) => void (to = c) });
   return {
     response: new Response(body),
+    /** Answers a request, whose end is the stream's. @param {any} r */
+    answer(r) {
+      r.signal.addEventListener('abort', () => to.error(new Error('aborted')));
+      r.ok(this.response);
+    },
     write: (/** @type {string} */ s) => to.enqueue(new TextEncoder().encode(s)),
     message: (/** @type {number} */ n, /** @type {Uint8Array} */ m) => to.enqueue(new TextEncoder().encode(`id: ${n}\ndata: ${Buffer.from(m).toString('base64')}\n\n`)),
     end: () => to.close(),
@@ -127,7 +132,7 @@ async function overStream() {
   w.take(BEGIN).ok(created());
   await settle();
   const s = stream();
-  w.take(STREAM).ok(s.response);
+  s.answer(w.take(STREAM));
   s.write(':\n\n');
   s.message(1, welcome());
   s.message(2, encode(KEYFRAME));
@@ -325,4 +330,63 @@ test('tabs share the requests that stay open', async () => {
   rooms[0].close();
   await settle();
   assert.equal(held.size, MAX_STREAMS - 1);
+});
+
+test('a stream of which a proxy lets nothing but the head through is followed by polls', async () => {
+  const w = world();
+  w.respond = (r) => (r.what === BEGIN ? created() : r.what === POST ? nothing() : undefined);
+  w.connect({ transports: ['sse', 'poll'] });
+  await w.pass(0);
+  const held = w.take(STREAM);
+  stream().answer(held);
+  await w.pass(RUNG_MS);
+  assert.deepEqual([held.signal.aborted, w.count(POLL)], [true, 1]);
+});
+
+test('a room that is closed leaves no request behind', async () => {
+  const { w, room } = await overStream();
+  const reading = w.asked.find((r) => r.what === STREAM);
+  room.input({ dx: 1 });
+  await settle();
+  stream().answer(w.take(POST)); // an answer that does not end
+  await settle();
+  room.close();
+  await w.pass(POST_MS);
+  assert.deepEqual(w.asked.filter((r) => r.what !== END && !r.signal.aborted).map((r) => r.what), []);
+  assert.equal(reading.signal.aborted, true);
+  assert.deepEqual(w.timers, []);
+});
+
+test('an answer to a post that does not end is as good as none', async () => {
+  const { w, room } = await overStream();
+  room.input({ dx: 3 });
+  await settle();
+  const first = w.take(POST);
+  stream().answer(first);
+  await w.pass(POST_MS + 250);
+  assert.deepEqual([first.signal.aborted, w.take(POST).query.seq], [true, first.query.seq]);
+});
+
+test('an answer longer than any server makes is not read to its end', async () => {
+  const w = world();
+  w.respond = (r) => (r.what === BEGIN ? created() : undefined);
+  w.connect({ transports: ['poll'] });
+  await w.pass(0);
+  const piece = new Uint8Array(1 << 20);
+  let read = 0;
+  const poll = w.take(POLL);
+  poll.ok(new Response(new ReadableStream({ pull: (c) => (read < 100 ? (read++, c.enqueue(piece)) : c.close()) })));
+  for (let i = 0; i < 50; i++) await settle();
+  assert.ok(read * piece.length <= MAX_BATCH + 4 * piece.length, `${read} MiB were read`);
+});
+
+test('a session that nobody grants is given up with the attempt', async () => {
+  const w = world();
+  const room = w.connect({ transports: ['poll'] });
+  for (let i = 0; i < 5; i++) await w.pass(CONNECT_MS + BACKOFF_MAX_MS);
+  const open = w.asked.filter((r) => r.what === BEGIN && !r.signal.aborted).length;
+  assert.ok(w.count(BEGIN) > 3 && open <= 2, `${open} of ${w.count(BEGIN)} requests are open`);
+  room.close();
+  await w.pass(CONNECT_MS);
+  assert.deepEqual([w.asked.filter((r) => !r.signal.aborted).length, w.timers.length], [0, 0]);
 });
