@@ -368,7 +368,9 @@ class EventParser {
 
   /** @param {Uint8Array} bytes */
   push(bytes) {
-    const lines = (this.rest + this.decoder.decode(bytes, { stream: true })).split('\n');
+    // What is left of earlier pieces has no end of a line, and is not searched again.
+    const lines = this.decoder.decode(bytes, { stream: true }).split('\n');
+    lines[0] = this.rest + lines[0];
     this.rest = lines.pop() ?? '';
     if (this.rest.length > 2 * MAX_SERVER_MESSAGE) throw new ProtocolError('a line too long');
     for (const line of lines) {

@@ -390,3 +390,17 @@ test('a session that nobody grants is given up with the attempt', async () => {
   await w.pass(CONNECT_MS);
   assert.deepEqual([w.asked.filter((r) => !r.signal.aborted).length, w.timers.length], [0, 0]);
 });
+
+test('a message that a stream brings in many small pieces takes no longer for it', async () => {
+  const { w, room, s } = await overStream();
+  w.respond = (r) => (r.what === POST ? nothing() : undefined);
+  const long = Buffer.from(encode([100, { $bin: '00'.repeat(6 << 20) }])).toString('base64');
+  const begin = performance.now();
+  s.write('id: 3\ndata: ');
+  for (let i = 0; i < long.length; i += 1400) s.write(long.slice(i, i + 1400));
+  s.write('\n\n');
+  s.message(4, encode([3, 1]));
+  for (let i = 0; i < 2000 && room.tick === 101; i++) await settle();
+  const took = performance.now() - begin;
+  assert.deepEqual([room.tick, took < 4000], [102, true], `${took} ms`);
+});
