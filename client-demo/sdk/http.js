@@ -215,6 +215,7 @@ export class HttpSocket {
   /** Gives messages to the Room, in order and each once. @param {number} number @param {Uint8Array} message @private */
   deliver(number, message) {
     if (this.closed || number <= this.got) return;
+    if (number !== this.got + 1) throw new ProtocolError('a message was left out'); // it is asked for again
     this.got = number;
     this.failures = 0;
     this.onmessage({ data: /** @type {ArrayBuffer} */ (message.slice().buffer) });

@@ -404,3 +404,17 @@ test('a message that a stream brings in many small pieces takes no longer for it
   const took = performance.now() - begin;
   assert.deepEqual([room.tick, took < 4000], [102, true], `${took} ms`);
 });
+
+test('a message that is left out on the way is asked for', async () => {
+  const { w, room, s } = await overStream();
+  s.message(4, encode([3, 1]));
+  await w.pass(1000);
+  const again = w.take(STREAM);
+  assert.deepEqual([again.query.after, room.tick], ['2', 101]);
+  const next = stream();
+  next.answer(again);
+  next.write('id: what?\ndata: kwMB\n\n');
+  await w.pass(1000);
+  const poll = w.take(STREAM);
+  assert.deepEqual([poll.query.after, room.tick, room.status], ['2', 101, 'playing']);
+});
