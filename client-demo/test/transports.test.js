@@ -418,3 +418,18 @@ test('a message that is left out on the way is asked for', async () => {
   const poll = w.take(STREAM);
   assert.deepEqual([poll.query.after, room.tick, room.status], ['2', 101, 'playing']);
 });
+
+test('who is answered with nothing at once does not ask again at once', async () => {
+  const w = world();
+  w.respond = (r) => (r.what === BEGIN ? created() : r.what === POST ? nothing() : undefined);
+  const room = w.connect({ transports: ['poll'] });
+  await w.pass(0);
+  w.take(POLL).ok(packed(1, welcome(), encode(KEYFRAME)));
+  await settle();
+  const before = w.count(POLL);
+  w.respond = (r) => (r.what === BEGIN ? created() : w.asked.length < 500 ? nothing() : undefined);
+  w.take(POLL).ok(nothing());
+  await w.pass(1000);
+  assert.ok(w.count(POLL) - before < 10, `${w.count(POLL) - before} polls in a second`);
+  assert.equal(room.tick, 101);
+});
