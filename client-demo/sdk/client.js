@@ -1,6 +1,7 @@
 // A seat in a room: connects, resumes after a broken connection or a reload, and
 // joins anew when the room is gone.
 
+import { Seat, memoryOf } from './keep.js';
 import { Ladder } from './ladder.js';
 import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, MAX_HOPS, PING_MS, SILENCE_MS } from './limits.js';
 import { Link } from './link.js';
@@ -80,6 +81,8 @@ export class Room {
     this.rtt = NaN; // milliseconds
     this.bytes = 0; // received
     this.anew = 0; // seats lost and joined anew
+    /** @private */
+    this.kept = new Seat(options);
     /** @private @type {Map<string, Set<(e: any) => void>>} */
     this.listeners = new Map();
     /** @private */
@@ -116,7 +119,7 @@ export class Room {
     this.lost = false; // the next welcome is of a new seat
     /** @private @type {{url: string, room: string, hops: number}} where the server sent this client */
     this.moved = { url: '', room: '', hops: 0 };
-    this.restore();
+    this.link.token = this.kept.load();
     this.open();
   }
 
@@ -216,7 +219,7 @@ export class Room {
   open() {
     this.verdict = null;
     this.socket = new Ladder(
-      { url: this.url(), transports: this.options.transports ?? ['ws', 'sse', 'poll'], env: this.env, memory: this.memory() },
+      { url: this.url(), transports: this.options.transports ?? ['ws', 'sse', 'poll'], env: this.env, memory: memoryOf(this.options) },
       {
         hello: () => this.hello(),
         goodbye: () => (this.link.token ? null : this.capture(() => this.link.leave())),
@@ -289,7 +292,7 @@ export class Room {
     const anew = this.lost;
     this.lost = false;
     if (anew) this.anew++;
-    this.save();
+    this.kept.save(w.token);
     this.emit('welcome', { seat: w.seat, room: w.room, tickRate: w.tickRate, resumed: w.resumed });
     const text = anew ? 'joined anew' : w.resumed && this.status !== 'playing' ? 'resumed' : '';
     this.turn('playing', text, anew); // who climbs to a better transport was playing all the time
@@ -385,49 +388,9 @@ export class Room {
   }
 
   /** @private */
-  key() {
-    const o = this.options;
-    return `roomd ${o.url ?? ''} ${o.kind ?? ''} ${o.room ?? ''}`;
-  }
-
-  /** @private */
-  storage() {
-    if (this.options.storage !== undefined) return this.options.storage;
-    try {
-      return globalThis.sessionStorage ?? null;
-    } catch {
-      return null; // forbidden by the browser's settings
-    }
-  }
-
-  /** @private */
-  memory() {
-    if (this.options.memory !== undefined) return this.options.memory;
-    try {
-      return globalThis.localStorage ?? null;
-    } catch {
-      return null; // forbidden by the browser's settings
-    }
-  }
-
-  /** @private */
-  restore() {
-    this.link.token = this.storage()?.getItem(this.key()) ?? '';
-  }
-
-  /** @private */
-  save() {
-    try {
-      if (this.link.token) this.storage()?.setItem(this.key(), this.link.token);
-    } catch {
-      // Full or forbidden: a reload will take a new seat.
-    }
-  }
-
-  /** @private */
   forget() {
     this.link.forget();
-    this.storage()?.removeItem(this.key());
+    this.kept.forget();
   }
 }
 
