@@ -168,7 +168,10 @@ export class Room {
 
   /** @param {Topic} topic @param {any} e @private */
   emit(topic, e) {
-    for (const f of this.listeners.get(topic) ?? []) f(e);
+    for (const f of this.listeners.get(topic) ?? []) {
+      if (this.status === 'closed' && e.status !== 'closed') return; // by the listener before
+      f(e);
+    }
   }
 
   /**
@@ -210,6 +213,7 @@ export class Room {
 
   /** @param {Status} status @param {string} [text] @param {boolean} [anew] @private */
   turn(status, text = '', anew = false) {
+    if (this.status === 'closed') return; // for good
     this.status = status;
     this.text = text;
     this.emit('status', { status, text, anew });
@@ -279,6 +283,7 @@ export class Room {
 
   /** Ends for good: who does not keep to the protocol will not do so later. @param {string} text @private */
   fail(text) {
+    if (this.status === 'closed') return; // by a listener: the seat is kept
     this.verdict = { action: 'stop', retryMs: 0, text };
     this.drop();
     this.settle();
@@ -355,8 +360,8 @@ export class Room {
     if (v.retryMs > 0) most = Math.min(most, v.retryMs / 2); // the server knows better
     if (this.attempt > 1) this.moved.url = ''; // gone from there too
     const wait = (v.action === 'anew' || this.moved.hops > 0) && this.attempt === 1 ? 0 : v.retryMs + most * this.env.random();
+    this.timers.retry = this.env.after(() => this.open(), wait); // a listener may close the room
     this.turn('reconnecting', v.text);
-    this.timers.retry = this.env.after(() => this.open(), wait);
   }
 
   /** @private */

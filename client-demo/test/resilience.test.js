@@ -89,13 +89,13 @@ function world(options = {}) {
   };
   const env = {
     socket: () => {
-      const s = { sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, send: (/** @type {Uint8Array} */ b) => s.sent.push(b), close() {}, onopen() {}, onclose(/** @type {any} */ _) {}, onmessage(/** @type {any} */ _) {} };
+      const s = { sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, closed: false, send: (/** @type {Uint8Array} */ b) => s.sent.push(b), close: () => (s.closed = true), onopen() {}, onclose(/** @type {any} */ _) {}, onmessage(/** @type {any} */ _) {} };
       w.sockets.push(s);
       return s;
     },
     now: () => w.now,
     after: (/** @type {() => void} */ f, /** @type {number} */ ms) => {
-      const t = { at: w.now + ms, f };
+      const t = { at: w.now + (ms > 2 ** 31 - 1 ? 1 : ms), f }; // browsers count in 32 bits, and run at once what is beyond
       w.timers.push(t);
       return t;
     },
@@ -155,4 +155,46 @@ test('what may not be said in a hello ends the attempt and tells why', () => {
 test('a storage that is full does not stand in the way', () => {
   const full = { getItem: () => null, removeItem() {}, setItem() { throw new Error('quota'); } };
   assert.equal(playing({ storage: full }).room.status, 'playing');
+});
+
+test('a room that is closed by a listener tells nothing more and stays closed', () => {
+  /** @type {[string, (w: any) => void][]} when it is closed, and what the server does after that */
+  const moments = [
+    ['status reconnecting', (w) => w.socket.onclose({ code: 1006 })],
+    ['welcome', (w) => (w.socket.onclose({ code: 1006 }), w.pass(BACKOFF_MAX_MS), w.socket.onopen(), w.receive(welcome({ resumed: true })))],
+    ['status playing', (w) => (w.socket.onclose({ code: 1006 }), w.pass(BACKOFF_MAX_MS), w.socket.onopen(), w.receive(welcome({ resumed: true })))],
+    ['state', (w) => w.receive(concat([3, 1], [6, 0, 0, 9], [3, 1], [14], [13, 6, 90, 3]))],
+    ['event', (w) => w.receive(concat([3, 1], [6, 0, 0, 9], [6, 0, 0, 9], [3, 1], [12345678]))],
+    ['bye', (w) => (w.receive(encode([11, 13, '', 0])), w.socket.onclose?.({ code: 1001 }))],
+  ];
+  for (const [moment, happens] of moments) {
+    const { w, room } = playing();
+    /** @type {string[]} */
+    const told = [];
+    let closed = false;
+    for (const topic of /** @type {const} */ (['status', 'welcome', 'state', 'event', 'stalled', 'reset', 'bye'])) {
+      room.on(topic, (e) => {
+        const what = topic === 'status' ? `status ${e.status}` : topic;
+        if (closed) told.push(what);
+        if (what !== moment || closed) return;
+        closed = true;
+        room.close();
+      });
+    }
+    happens(w);
+    w.pass(60_000);
+    assert.deepEqual([closed, told, room.status, room.text], [true, ['status closed'], 'closed', 'closed'], moment);
+    assert.deepEqual([w.sockets.filter((s) => !s.closed).length, w.timers.length], [0, 0], moment);
+    room.close();
+    assert.deepEqual(told, ['status closed'], moment);
+  }
+});
+
+test('a room that is closed by a listener keeps its seat for a reload', () => {
+  const kept = new Map();
+  const storage = { getItem: () => null, setItem: (/** @type {string} */ k, /** @type {string} */ v) => kept.set(k, v), removeItem: (/** @type {string} */ k) => kept.delete(k) };
+  const { w, room } = playing({ storage });
+  room.on('state', () => room.close());
+  w.receive(concat([3, 1], [3, 1], [6, 0, 63])); // and then breaks the protocol
+  assert.deepEqual([room.status, kept.size], ['closed', 1]);
 });
