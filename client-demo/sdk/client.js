@@ -170,7 +170,14 @@ export class Room {
   emit(topic, e) {
     for (const f of this.listeners.get(topic) ?? []) {
       if (this.status === 'closed' && e.status !== 'closed') return; // by the listener before
-      f(e);
+      try {
+        f(e);
+      } catch (thrown) {
+        // The game's own mistake, which the page is to hear of, but behind what the message goes on to say.
+        this.env.after(() => {
+          throw thrown;
+        }, 0);
+      }
     }
   }
 

@@ -198,3 +198,39 @@ test('a room that is closed by a listener keeps its seat for a reload', () => {
   w.receive(concat([3, 1], [3, 1], [6, 0, 63])); // and then breaks the protocol
   assert.deepEqual([room.status, kept.size], ['closed', 1]);
 });
+
+test('what a listener throws harms neither the state nor the connection', () => {
+  for (const topic of /** @type {const} */ (['status', 'welcome', 'state', 'event'])) {
+    const { w, make } = world();
+    const room = make();
+    let thrown = 0;
+    room.on(topic, () => {
+      thrown++;
+      throw new Error('of the game');
+    });
+    let heard = 0;
+    room.on(topic, () => heard++);
+    w.socket.onopen();
+    w.receive(welcome());
+    w.receive(encode(KEYFRAME));
+    w.receive(concat([3, 1, 2, 1, 0, 1, 256], [6, 0, 0, 9], [3, 1]));
+    assert.deepEqual([room.tick, room.status, heard, w.sockets.length], [103, 'playing', thrown, 1], topic);
+    let uncaught = 0;
+    for (let i = 0; i < 2 * thrown; i++) {
+      try {
+        w.pass(0);
+      } catch {
+        uncaught++;
+      }
+    }
+    assert.deepEqual([uncaught, thrown > 0], [thrown, true], topic);
+    w.socket.onclose({ code: 1006 });
+    try {
+      w.pass(0);
+    } catch {
+      // that of the status
+    }
+    w.pass(BACKOFF_MAX_MS);
+    assert.equal(w.sockets.length, 2, topic);
+  }
+});
