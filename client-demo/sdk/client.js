@@ -3,7 +3,7 @@
 
 import { Seat, memoryOf } from './keep.js';
 import { Ladder } from './ladder.js';
-import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, MAX_HOPS, PING_MS, SILENCE_MS } from './limits.js';
+import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKLOG_MS, CONNECT_MS, MAX_BUFFERED, MAX_HOPS, MAX_TIMER_MS, PING_MS, SILENCE_MS } from './limits.js';
 import { Link } from './link.js';
 import { ProtocolError } from './msgpack.js';
 import { BYES, BYE_MOVED, BYE_REPLACED, RESYNC_BACKLOG, byeAction, closeAction } from './wire.js';
@@ -105,15 +105,17 @@ export class Room {
     this.greeting = null;
     /** @private */
     this.timers = { retry: null, watch: null };
-    /** @private */
+    /** @private since the last connection that lasted */
     this.attempt = 0;
+    /** @private when this connection was welcomed */
+    this.since = Infinity;
     /** @private when the server was last heard, and watch last ran */
     this.heard = 0;
     /** @private */
     this.watched = 0;
     /** @private */
     this.pinged = 0;
-    /** @private @type {{action: import('./wire.js').Action, retryMs: number, text: string} | null} */
+    /** @private @type {{action: import('./wire.js').Action, retryMs: number, text: string, follow?: boolean} | null} */
     this.verdict = null;
     /** @private */
     this.lost = false; // the next welcome is of a new seat
@@ -299,8 +301,8 @@ export class Room {
   /** @param {import('./wire.js').Welcome} w @private */
   onWelcome(w) {
     this.tickRate = w.tickRate;
-    this.attempt = 0;
-    this.moved.hops = 0;
+    this.rest();
+    this.since = this.env.now();
     const anew = this.lost;
     this.lost = false;
     if (anew) this.anew++;
@@ -315,24 +317,34 @@ export class Room {
   onBye(code, text, retryMs) {
     const known = BYES[code] ?? BYES[0];
     this.verdict = { action: byeAction(code, retryMs), retryMs, text: text || known.text };
-    if (code === BYE_MOVED) this.follow(text);
+    if (code === BYE_MOVED) this.verdict.follow = this.follow(text);
     if (code === BYE_REPLACED && this.socket?.mayBeReplaced()) this.verdict.action = 'retry';
     this.emit('bye', { code, name: known.name, text: this.verdict.text });
   }
 
-  /** Goes to the address that a bye names. @param {string} text @private */
+  /** Forgets earlier attempts once a connection has lasted: a welcome alone may be the beginning of the next failure. @private */
+  rest() {
+    if (this.env.now() - this.since < BACKOFF_MAX_MS) return;
+    this.attempt = this.moved.hops = 0;
+    this.since = Infinity;
+  }
+
+  /** Goes to the address that a bye names, if it can. @param {string} text @private */
   follow(text) {
+    this.rest();
     const to = address(text);
-    if (!to || this.moved.hops >= MAX_HOPS) return;
+    if (!to || this.moved.hops >= MAX_HOPS) return false;
     this.moved = { ...to, hops: this.moved.hops + 1 };
     this.attempt = 0;
+    return true;
   }
 
   /** Goes nearer to the room, if that is possible; else all stays as it is. @param {string} text @private */
   onMoved(text) {
+    this.rest();
     const to = this.options.stay ? null : address(text);
-    if (!to) return;
-    this.socket?.near(to.url, () => (this.moved = { ...to, hops: 0 }));
+    if (!to || this.moved.hops >= MAX_HOPS) return;
+    this.socket?.near(to.url, () => (this.moved = { ...to, hops: this.moved.hops + 1 }));
   }
 
   /** @param {number} code @private */
@@ -362,11 +374,14 @@ export class Room {
       this.lost ||= this.link.token !== '';
       this.forget();
     }
+    this.rest();
+    this.since = Infinity;
     // Full jitter: clients that lost the same server must not return at once.
     let most = Math.min(BACKOFF_FIRST_MS * 2 ** this.attempt++, BACKOFF_MAX_MS);
     if (v.retryMs > 0) most = Math.min(most, v.retryMs / 2); // the server knows better
     if (this.attempt > 1) this.moved.url = ''; // gone from there too
-    const wait = (v.action === 'anew' || this.moved.hops > 0) && this.attempt === 1 ? 0 : v.retryMs + most * this.env.random();
+    if (v.action === 'anew' && this.attempt === 1) most = 0;
+    const wait = v.follow ? 0 : Math.min(v.retryMs + most * this.env.random(), MAX_TIMER_MS);
     this.timers.retry = this.env.after(() => this.open(), wait); // a listener may close the room
     this.turn('reconnecting', v.text);
   }

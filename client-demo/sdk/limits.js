@@ -56,7 +56,7 @@ export const MAX_TICKS_PER_FRAME = 8;
 /** Bytes that may wait in the socket before inputs are held back. */
 export const MAX_BUFFERED = 32 << 10;
 
-/** Times that a server may send a client elsewhere before it is welcome. */
+/** Times that servers may send a client elsewhere before it has stayed somewhere for BACKOFF_MAX_MS. */
 export const MAX_HOPS = 5;
 /** Milliseconds without any message until a connection counts as dead. */
 export const SILENCE_MS = 6000;
@@ -68,9 +68,11 @@ export const PING_MS = 1000;
 export const BACKLOG_MS = 2000;
 /** The least milliseconds between two requests for a keyframe. */
 export const RESYNC_MS = 1000;
-/** Back-off of reconnecting: first and longest wait, in milliseconds. */
+/** Back-off of reconnecting: first and longest wait, in milliseconds. Who was connected for the longest begins anew. */
 export const BACKOFF_FIRST_MS = 250;
 export const BACKOFF_MAX_MS = 5000;
+/** Milliseconds that a timer can wait: browsers run at once what is to wait for longer. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Milliseconds until the next way to connect is tried beside the one before. */
 export const RUNG_MS = 2500;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Room } from '../sdk/client.js';
 import { InputEncoder } from '../sdk/input.js';
-import { BACKOFF_MAX_MS, CONNECT_MS, SILENCE_MS } from '../sdk/limits.js';
+import { BACKOFF_MAX_MS, CONNECT_MS, MAX_HOPS, SILENCE_MS } from '../sdk/limits.js';
 import { Link } from '../sdk/link.js';
 import { PING, readMessages } from '../sdk/wire.js';
 import { ProtocolError, encode, schemaOf, welcome } from './lib.js';
@@ -233,4 +233,80 @@ test('what a listener throws harms neither the state nor the connection', () => 
     w.pass(BACKOFF_MAX_MS);
     assert.equal(w.sockets.length, 2, topic);
   }
+});
+
+test('a server that welcomes and breaks off is left alone for longer each time', () => {
+  /** @type {[string, (w: any, n: number) => void][]} */
+  const ends = [
+    ['broken', (w) => w.socket.onclose({ code: 1006 })],
+    ['failed', (w) => (w.receive(encode([11, 6, '', 0])), w.socket.onclose({ code: 4006 }))],
+    ['moved', (w, n) => (w.receive(encode([11, 18, `ws://${n}.example/v1/ws?room=r`, 0])), w.socket.onclose({ code: 4018 }))],
+    ['told to wait for 25 days', (w) => (w.receive(encode([11, 13, '', 2 ** 31])), w.socket.onclose({ code: 1001 }))],
+  ];
+  for (const [name, end] of ends) {
+    const { w, make } = world();
+    w.random = 1;
+    const room = make();
+    const until = w.now + 60_000;
+    for (let n = 0; w.now < until && n < 1000; n++) {
+      w.socket.onopen();
+      w.receive(welcome());
+      end(w, n);
+      const before = w.sockets.length;
+      while (w.sockets.length === before && w.now < until) w.pass(50);
+    }
+    assert.ok(w.sockets.length < 30, `${name}: ${w.sockets.length} connections in a minute`);
+    assert.equal(room.status, 'reconnecting', name);
+  }
+});
+
+test('a connection that lasted is the end of an earlier wait', () => {
+  const { w, room } = playing();
+  w.random = 1;
+  for (let i = 0; i < 4; i++) {
+    w.socket.onclose({ code: 1006 });
+    w.pass(BACKOFF_MAX_MS);
+  }
+  w.socket.onopen();
+  w.receive(welcome({ resumed: true }));
+  for (let t = 0; t < BACKOFF_MAX_MS; t += 500) {
+    w.pass(500);
+    w.receive(encode([10, 0, w.now, 101]));
+  }
+  const n = w.sockets.length;
+  w.socket.onclose({ code: 1006 });
+  w.pass(249);
+  assert.equal(w.sockets.length, n);
+  w.pass(1);
+  assert.deepEqual([w.sockets.length, room.status], [n + 1, 'reconnecting']);
+});
+
+test('servers that send each other the room do not send a client around for ever', () => {
+  const { w, room } = playing();
+  const around = () => {
+    for (let i = 0; i < 50; i++) {
+      const n = w.sockets.length;
+      w.receive(encode([15, `ws://${i}.example/v1/ws?room=r`]));
+      if (w.sockets.length === n) continue;
+      w.socket.onopen();
+      w.receive(welcome({ resumed: true }));
+    }
+    return w.sockets.length;
+  };
+  assert.equal(around(), 1 + MAX_HOPS);
+  for (let t = 0; t < BACKOFF_MAX_MS; t += 500) {
+    w.pass(500);
+    w.receive(encode([10, 0, w.now, 101]));
+  }
+  assert.deepEqual([around(), room.status], [1 + 2 * MAX_HOPS, 'playing']);
+});
+
+test('who joins anew keeps the wait that the server asks for', () => {
+  const { w } = playing();
+  w.receive(encode([11, 4, '', 3000]));
+  w.socket.onclose({ code: 4004 });
+  w.pass(2999);
+  assert.equal(w.sockets.length, 1);
+  w.pass(1);
+  assert.equal(w.sockets.length, 2);
 });
