@@ -148,7 +148,8 @@ export class Ladder {
       this.left = this.used;
       this.used = null;
       this.greeting = null;
-      this.timer = this.feet.env.after(() => this.onClose(socket, 1006), RUNG_MS);
+      this.feet.env.cancel(this.timer);
+      this.timer = this.feet.env.after(() => this.fail(1006), RUNG_MS);
     }
     this.greeting ??= this.climber.hello();
     if (!this.greeting) return;
@@ -172,11 +173,13 @@ export class Ladder {
     if (this.left) shut(this.left);
     this.left = null;
     for (const [other, t] of this.tries) {
-      if (!t.greeted) continue; // a WebSocket that is on its way yet is climbed to
-      this.raced = this.feet.env.now();
+      if (!t.greeted && (t.reached || !ws)) continue; // a WebSocket that is on its way yet is climbed to
       this.tries.delete(other);
-      const goodbye = this.climber.goodbye();
-      if (goodbye) other.send(goodbye);
+      if (t.greeted) {
+        this.raced = this.feet.env.now();
+        const goodbye = this.climber.goodbye();
+        if (goodbye) other.send(goodbye);
+      }
       shut(other);
     }
     this.remember(socket);

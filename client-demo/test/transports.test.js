@@ -433,3 +433,48 @@ test('who is answered with nothing at once does not ask again at once', async ()
   assert.ok(w.count(POLL) - before < 10, `${w.count(POLL) - before} polls in a second`);
   assert.equal(room.tick, 101);
 });
+
+test('who goes nearer over WebSocket does not climb back to where it was', async () => {
+  const { w, room, s } = await overStream();
+  s.message(3, encode([15, 'ws://far/v1/ws?room=r']));
+  await settle();
+  const near = w.sockets[1];
+  near.onopen();
+  near.onmessage({ data: welcome({ resumed: true, schema: null }).slice().buffer });
+  for (let t = 0; t < PROBE_FIRST_MS + 1000; t += 1000) {
+    near.onmessage({ data: encode([10, 0, w.now, 101]).slice().buffer });
+    await w.pass(1000);
+  }
+  assert.deepEqual([room.status, room.transport, w.sockets.length], ['playing', 'ws', 2]);
+  room.close();
+  await w.pass(PROBE_FIRST_MS);
+  assert.deepEqual([w.sockets.length, w.timers.length], [2, 0]);
+});
+
+test('a way that is still being tried when a nearer one is found is given up', async () => {
+  const { w, s } = await overStream();
+  for (let t = 0; t < PROBE_FIRST_MS; t += 1000) {
+    s.message(3 + t / 1000, encode([10, 0, w.now, 101]));
+    await w.pass(1000);
+  }
+  const up = w.sockets[1];
+  s.message(3 + PROBE_FIRST_MS / 1000, encode([15, 'ws://far/v1/ws?room=r']));
+  await settle();
+  const near = w.sockets.at(-1);
+  assert.equal(near.url, 'ws://far/v1/ws');
+  near.onopen();
+  near.onmessage({ data: welcome({ resumed: true, schema: null }).slice().buffer });
+  assert.ok(up.closed);
+});
+
+test('a WebSocket that opens and then is silent is not left behind', async () => {
+  const { w, room, s } = await overStream();
+  for (let t = 0; t < PROBE_FIRST_MS; t += 1000) {
+    s.message(3 + t / 1000, encode([10, 0, w.now, 101]));
+    await w.pass(1000);
+  }
+  const up = w.sockets[1];
+  up.onopen();
+  await w.pass(RUNG_MS);
+  assert.deepEqual([up.closed, room.status], [true, 'reconnecting']);
+});
