@@ -231,15 +231,20 @@ export class Room {
   /** @private */
   open() {
     this.verdict = null;
-    this.socket = new Ladder(
-      { url: this.url(), transports: this.options.transports ?? ['ws', 'sse', 'poll'], env: this.env, memory: memoryOf(this.options) },
-      {
-        hello: () => this.hello(),
-        goodbye: () => (this.link.token ? null : this.capture(() => this.link.leave())),
-        message: (data) => this.onMessage(data),
-        close: (code) => this.onClose(code),
-      },
-    );
+    try {
+      this.socket = new Ladder(
+        { url: this.url(), transports: this.options.transports ?? ['ws', 'sse', 'poll'], env: this.env, memory: memoryOf(this.options) },
+        {
+          hello: () => this.hello(),
+          goodbye: () => (this.link.token ? null : this.capture(() => this.link.leave())),
+          message: (data) => this.onMessage(data),
+          close: (code) => this.onClose(code),
+        },
+      );
+    } catch (e) {
+      if (!this.moved.url) throw e; // the page's own mistake
+      return this.onClose(1006); // the server's: there is nobody at such an address
+    }
     this.heard = this.watched = this.env.now();
     this.watch();
   }

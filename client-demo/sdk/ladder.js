@@ -107,7 +107,11 @@ export class Ladder {
    */
   near(url, reached) {
     if (this.closed || !this.used || !this.mayUse('ws') || [...this.tries.values()].some((t) => t.reached)) return;
-    this.tryWebSocket(url, reached);
+    try {
+      this.tryWebSocket(url, reached);
+    } catch {
+      // Browsers refuse some addresses outright, as one without TLS to a page with it.
+    }
   }
 
   /** @param {Transport} t @private */

@@ -478,3 +478,23 @@ test('a WebSocket that opens and then is silent is not left behind', async () =>
   await w.pass(RUNG_MS);
   assert.deepEqual([up.closed, room.status], [true, 'reconnecting']);
 });
+
+test('an address that the page may not open changes nothing', async () => {
+  const { w, room, s } = await overStream();
+  const { socket } = w.env;
+  w.env.socket = (url) => {
+    if (url.includes('far')) throw new Error('insecure');
+    return socket(url);
+  };
+  s.message(3, encode([15, 'ws://far/v1/ws?room=r']));
+  s.message(4, encode([3, 1]));
+  await settle();
+  assert.deepEqual([room.status, room.tick, w.sockets.length], ['playing', 102, 1]);
+  w.memory.kept.clear();
+  s.message(5, encode([11, 18, 'ws://far/v1/ws?room=r', 0]));
+  s.end();
+  await w.pass(1000);
+  w.take(STREAM).ok(new Response('{}', { status: 410 }));
+  await w.pass(BACKOFF_MAX_MS);
+  assert.deepEqual(w.sockets.map((o) => o.url), ['ws://x/v1/ws', 'ws://x/v1/ws']);
+});
