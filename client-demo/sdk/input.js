@@ -15,17 +15,21 @@ export class InputEncoder {
     this.schema = schema;
     /** @private @type {any[]} */
     this.sent = schema.fields.flatMap((f) => f.leaves.map((l) => (l.type === STRING ? '' : 0)));
+    /** @private @type {[slot: number, raw: any][]} what the newest input changed */
+    this.changed = [];
     /** @private */
     this.values = new Writer();
   }
 
   /**
-   * The elements of an input. The bytes are valid until the next call.
+   * The elements of an input. The bytes are valid until the next call. Once they
+   * were sent, commit must be called: the next input differs from this one.
    * @param {Row} input fields that are missing are zero
    * @returns {{mask: number, count: number, values: Uint8Array}}
    */
   encode(input) {
     const w = this.values.clear();
+    this.changed.length = 0;
     let mask = 0;
     let count = 0;
     this.schema.fields.forEach((field, i) => {
@@ -45,6 +49,11 @@ export class InputEncoder {
     return { mask, count, values: w.buf.subarray(0, w.length) };
   }
 
+  /** Takes the newest input for what the server has. */
+  commit() {
+    for (const [slot, raw] of this.changed) this.sent[slot] = raw;
+  }
+
   /** @param {number} n @private */
   count(n) {
     this.values.int(n);
@@ -58,7 +67,7 @@ export class InputEncoder {
    */
   leaf(leaf, raw) {
     const old = this.sent[leaf.slot];
-    this.sent[leaf.slot] = raw;
+    this.changed.push([leaf.slot, raw]);
     if (leaf.type === STRING) {
       this.values.str(raw);
       return 1;

@@ -109,9 +109,10 @@ export class Link {
    */
   input(input, seen) {
     if (!this.welcomed || this.seat === 0 || this.unacked.length >= MAX_UNACKED) return 0;
-    const entry = { seq: ++this.seq, seen, input };
+    const entry = { seq: this.seq + 1, seen, input };
+    this.sendInput(entry); // throws when it is too long: then there was no such input
+    this.seq = entry.seq;
     this.unacked.push(entry);
-    this.sendInput(entry);
     return entry.seq;
   }
 
@@ -120,6 +121,7 @@ export class Link {
     if (!this.encoder) return;
     const { mask, count, values } = this.encoder.encode(input);
     wire.appendInput(this.w.clear(), seq - this.sent.seq, seen - this.sent.seen, mask, count, values);
+    this.encoder.commit();
     this.sent = { seq, seen };
     this.flush();
   }
@@ -206,7 +208,18 @@ export class Link {
     if (!this.holds) this.tick = w.tick;
     this.welcomed = true;
     this.sink.welcome(w);
-    for (const i of this.unacked) this.sendInput(i);
+    this.unacked = this.unacked.filter((i) => this.sendAgain(i));
+  }
+
+  /** Whether it is sent: against an empty input one may be too long that was not. @param {{seq: number, seen: number, input: Row}} i @private */
+  sendAgain(i) {
+    try {
+      this.sendInput(i);
+      return true;
+    } catch (e) {
+      if (!(e instanceof RangeError)) throw e;
+      return false;
+    }
   }
 
   /** Drops all but the seat (section 9.5). @param {{epoch: number, tick: number, lastSeq: number}} q @private */

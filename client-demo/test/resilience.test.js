@@ -6,8 +6,8 @@ import { Room } from '../sdk/client.js';
 import { InputEncoder } from '../sdk/input.js';
 import { BACKOFF_MAX_MS, CONNECT_MS, MAX_HOPS, SILENCE_MS } from '../sdk/limits.js';
 import { Link } from '../sdk/link.js';
-import { PING, readMessages } from '../sdk/wire.js';
-import { ProtocolError, encode, schemaOf, welcome } from './lib.js';
+import { INPUT, PING, readMessages } from '../sdk/wire.js';
+import { GAME, ProtocolError, encode, schemaOf, welcome } from './lib.js';
 
 const OWN = [4, 0, -1, 0, 2, 1, 0, -5, 8];
 const KEYFRAME = [5, 101, 0, 1, 2, 1, 0, -4, 512, 100];
@@ -309,4 +309,45 @@ test('who joins anew keeps the wait that the server asks for', () => {
   assert.equal(w.sockets.length, 1);
   w.pass(1);
   assert.equal(w.sockets.length, 2);
+});
+
+test('an input that is too long is refused, and those after it are what they would have been', () => {
+  const fields = [{ name: 'turn', leaves: [['', 2, 32, 0, -100, 100, 0]] }, ...Array.from({ length: 20 }, (_, i) => ({ name: `t${i}`, leaves: [['', 6, 0, 0, 0, 255, 0]] }))];
+  const schema = { kind: 'k', tickRate: 20, events: [], tables: [], input: { name: 'i', fields } };
+  const long = Object.fromEntries(fields.slice(1).map((f) => [f.name, 'x'.repeat(255)]));
+  const ignore = () => {};
+  /** @param {boolean} tries */
+  const after = (tries) => {
+    /** @type {string[]} */
+    const sent = [];
+    const link = new Link({ send: (b) => sent.push(Buffer.from(b).toString('hex')), welcome: ignore, pong: ignore, bye: ignore, reset: ignore, stalled: ignore, moved: ignore, state: ignore });
+    const hello = { kind: 'k', room: '', name: '', auth: '', spectate: false, params: {} };
+    link.hello(hello);
+    link.receive(welcome({ schema }), 0);
+    assert.equal(link.input({ turn: 5 }, 101), 1);
+    if (tries) assert.throws(() => link.input({ turn: 50, ...long }, 101), RangeError);
+    assert.equal(link.input({ turn: 7, t0: 'a' }, 101), 2);
+    link.hello(hello);
+    link.receive(welcome({ schema: null, resumed: true }), 0);
+    return sent;
+  };
+  assert.deepEqual(after(true), after(false));
+});
+
+test('an input that is too long only against an empty one is lost with its connection, and nothing else is', () => {
+  const fields = [{ name: 'turn', leaves: [['', 2, 32, 0, -100, 100, 0]] }, ...Array.from({ length: 20 }, (_, i) => ({ name: `t${i}`, leaves: [['', 6, 0, 0, 0, 255, 0]] }))];
+  const some = Object.fromEntries(fields.slice(1, 11).map((f) => [f.name, 'x'.repeat(255)]));
+  const all = Object.fromEntries(fields.slice(1).map((f) => [f.name, 'x'.repeat(255)]));
+  const { w, make } = world();
+  const room = make();
+  w.socket.onopen();
+  w.receive(welcome({ schema: { ...GAME, input: { name: 'i', fields } } }));
+  w.receive(encode(KEYFRAME));
+  assert.deepEqual([room.input(some), room.input(all), room.input({ turn: 9 })], [1, 2, 3]);
+  w.socket.onclose({ code: 1006 });
+  w.pass(BACKOFF_MAX_MS);
+  w.socket.onopen();
+  w.receive(Uint8Array.from([...welcome({ lastSeq: 1, resumed: true, schema: null }), ...encode([3, 1])]));
+  const sent = w.socket.sent.flatMap((/** @type {Uint8Array} */ b) => readMessages(b).map((m) => m.kind));
+  assert.deepEqual([room.tick, sent.filter((/** @type {number} */ k) => k === INPUT).length, room.input({})], [102, 1, 4]);
 });
