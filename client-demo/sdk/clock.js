@@ -82,6 +82,7 @@ export class InputClock {
 }
 
 const LATENESS_MS = 4000; // of arrivals that the delay is made from
+const MAX_ARRIVALS = 480; // of them: a tab that slept gets thousands in one moment
 const MAX_JITTER_MS = 250;
 const PLAY_SLEW = 0.1;
 const SNAP = 10; // ticks
@@ -111,7 +112,7 @@ export class PlayClock {
   arrived(now, tick) {
     this.newest = tick;
     this.arrivals.push({ at: now, offset: now - tick * this.dt });
-    while (this.arrivals[0].at < now - LATENESS_MS) this.arrivals.shift();
+    while (this.arrivals[0].at < now - LATENESS_MS || this.arrivals.length > MAX_ARRIVALS) this.arrivals.shift();
     const offsets = this.arrivals.map((a) => a.offset).sort((a, b) => a - b);
     this.origin = offsets[0];
     const late = offsets[Math.floor(0.95 * (offsets.length - 1))] - this.origin;

@@ -137,3 +137,10 @@ test('a track is shown between its states, a little beyond, and no further', () 
   t.cut();
   assert.equal(t.at(11), null);
 });
+
+test('what gathered while the tab slept is taken in at once', () => {
+  const clock = new PlayClock(60);
+  for (let i = 0; i < 20_000; i++) clock.arrived(1000 + i / 100, i); // five minutes in 200 ms
+  assert.ok(/** @type {any} */ (clock).arrivals.length <= 480);
+  assert.ok(Math.abs(clock.present(1200) - 20_000) < 1, `${clock.present(1200)}`);
+});
