@@ -7,7 +7,7 @@ const never = time.Duration(1<<63 - 1)
 // Advance offers what is due at now, and returns when it wants to be called next.
 // The loop's task calls it.
 func (l *Log) Advance(now time.Duration) (next time.Duration) {
-	next = never
+	next = l.catchUp(now)
 	for i, f := range l.feeds {
 		if f == nil {
 			continue
@@ -29,6 +29,26 @@ func (l *Log) Advance(now time.Duration) (next time.Duration) {
 		l.base = 0 // the next reader begins with a keyframe
 	}
 	return next
+}
+
+// catchUp makes an entry of ticks that none was made of, since the room fell asleep
+// behind them, and returns when to look for such ticks.
+func (l *Log) catchUp(now time.Duration) (next time.Duration) {
+	if l.over || l.base == 0 || !l.Watching() {
+		return never
+	}
+	if due := max(l.made+2*l.period(), l.passed+l.period()); now < due {
+		return due
+	}
+	if e := l.ring.Newest(); e != nil && e.Tick > l.base {
+		l.entry(now)
+	}
+	return never
+}
+
+// period is the time between two entries.
+func (l *Log) period() time.Duration {
+	return time.Duration(l.every) * time.Second / time.Duration(l.cfg.Schema.TickRate)
 }
 
 // beat tells the readers of a feed that they are up to date.

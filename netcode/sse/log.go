@@ -51,7 +51,9 @@ type Log struct {
 	stats          Stats
 	over           bool // nothing more happens
 
-	base      game.Tick // of the newest entry; 0: none
+	base      game.Tick     // of the newest entry; 0: none
+	made      time.Duration // when that was made
+	passed    time.Duration // when a tick was last seen of which none was made
 	now, old  *delta.State
 	lanes     []int32 // of an event
 	body      []byte
@@ -198,14 +200,18 @@ type ReaderKind struct {
 	Poll   bool
 }
 
-// Observe is called after each tick of the room. It makes an entry if one is due
-// and somebody reads.
+// Observe is called after each tick of the room. If somebody reads it makes an
+// entry where one is due; Advance makes up for the last ticks before a sleep.
 func (l *Log) Observe(now time.Duration) {
 	e := l.ring.Newest()
-	if e == nil || l.over || !l.Watching() || l.base != 0 && e.Tick/l.every == l.base/l.every {
+	if e == nil || l.over || !l.Watching() {
 		return
 	}
-	l.entry(now)
+	if l.base == 0 || e.Tick/l.every != l.base/l.every {
+		l.entry(now)
+	} else if l.passed = now; now-l.made < l.period() {
+		return // the next entry is not far, or Advance will see to it
+	}
 	l.cfg.Wake()
 }
 
@@ -232,7 +238,7 @@ func (l *Log) entry(now time.Duration) {
 	}
 	h := happening{tick: cur.Tick, at: now, id: l.cursor(cur.Tick)}
 	l.follow(base, cur, &h)
-	l.base = cur.Tick
+	l.base, l.made = cur.Tick, now
 	h.told = l.enc.AppendEvents(nil, l.ring, heard, cur.Tick, l.view, 0)
 	l.tell(&h)
 	for _, f := range l.feeds {

@@ -401,6 +401,35 @@ func TestSilenceHasHeartbeats(t *testing.T) {
 	}
 }
 
+// A room may fall asleep between two entries: what its last ticks did is shown all
+// the same, to those who read and to those who wait.
+func TestSleepHidesNothing(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.read(Request{})
+	var id game.ID[car]
+	r.step(func() { id = r.road.cars.Add(car{}) })
+	r.steps(3) // tick 4 is an entry, tick 5 is none
+	p := r.poll(4, 10*time.Second)
+	r.step(func() {
+		r.road.cars.Get(id).X = 5
+		r.road.horn.All(horn{7})
+	})
+	r.wait(time.Second)
+	events := parse(t, s.String())
+	r.expect(follow(t, nil, events))
+	if got := names(events); got != "hello key delta delta delta event" {
+		t.Errorf("events %q", got)
+	}
+	if p.n != 1 || !strings.Contains(string(p.Body), `"cursor":"7-5"`) {
+		t.Errorf("a poll is told %q", p.Body)
+	}
+	r.steps(1) // tick 6 is an entry
+	r.wait(time.Second)
+	if got := names(parse(t, s.String())); got != "hello key delta delta delta event delta" {
+		t.Errorf("then events %q", got)
+	}
+}
+
 func TestEnd(t *testing.T) {
 	r := newRig(t, nil)
 	live, late := r.read(Request{}), r.read(Request{Delay: 2 * time.Second})
