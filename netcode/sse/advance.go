@@ -8,11 +8,12 @@ const never = time.Duration(1<<63 - 1)
 // The loop's task calls it.
 func (l *Log) Advance(now time.Duration) (next time.Duration) {
 	next = l.catchUp(now)
+	silent := now-l.heartbeat >= heartbeat
 	for i, f := range l.feeds {
 		if f == nil {
 			continue
 		}
-		if !l.over && len(f.entries) > 0 && now-l.heartbeat >= heartbeat {
+		if silent && !l.over && len(f.entries) > 0 {
 			l.beat(f, now)
 		}
 		next = min(next, l.serve(f, now))
@@ -51,9 +52,14 @@ func (l *Log) period() time.Duration {
 	return time.Duration(l.every) * time.Second / time.Duration(l.cfg.Schema.TickRate)
 }
 
-// beat tells the readers of a feed that they are up to date.
+// beat tells the readers of a feed that they are up to date. In a long silence it
+// begins a group now and then, so that the heartbeats before it can be forgotten.
 func (l *Log) beat(f *feed, now time.Duration) {
 	last := &f.entries[len(f.entries)-1]
+	if e := l.ring.Newest(); now-f.keyAt >= maxAge && e != nil && e.Tick == l.base {
+		l.append(f, &happening{tick: e.Tick, at: now, id: l.cursor(e.Tick)}, true)
+		return
+	}
 	f.add(entry{tick: last.tick, at: now, beat: true}, f.format.appendHeartbeat(nil, l.cursor(last.tick)))
 }
 

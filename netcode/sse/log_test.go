@@ -430,6 +430,39 @@ func TestSleepHidesNothing(t *testing.T) {
 	}
 }
 
+// A room that sleeps for a day costs no more than one that sleeps for an hour, and
+// who comes then is not told of every heartbeat.
+func TestLongSleepIsForgotten(t *testing.T) {
+	r := newRig(t, nil)
+	r.road.cars.Add(car{X: 3})
+	s := r.read(Request{Gzip: true})
+	b := r.read(Request{Format: FormatBase64})
+	r.steps(4)
+	for range 24 * 60 {
+		r.wait(time.Minute) // responses end after ten: others read on
+		r.read(Request{Gzip: true})
+		r.read(Request{Format: FormatBase64})
+	}
+	for _, f := range r.log.feeds {
+		if f != nil && len(f.entries) > 100 {
+			t.Errorf("%s: %d entries are kept", f.format, len(f.entries))
+		}
+	}
+	late := parse(t, r.read(Request{}).String())
+	if len(late) > 100 || late[2].name != "key" || late[2].id != "7-4" {
+		t.Errorf("who comes late is told %d events, the first %v", len(late), late[:min(3, len(late))])
+	}
+	r.expect(follow(t, nil, late))
+	q := r.read(Request{HasCursor: true, Epoch: 7, Tick: 4})
+	if got := names(parse(t, q.String())); strings.Contains(got, "key") || strings.Contains(got, "reset") {
+		t.Errorf("who was up to date is told %q", got)
+	}
+	r.expect(follow(t, nil, parse(t, unzip(t, s.Bytes()))))
+	if beats := strings.Count(b.String(), "id: 7-4"); beats < 30 {
+		t.Errorf("%d signs of life in ten minutes", beats)
+	}
+}
+
 func TestEnd(t *testing.T) {
 	r := newRig(t, nil)
 	live, late := r.read(Request{}), r.read(Request{Delay: 2 * time.Second})
