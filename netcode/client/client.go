@@ -376,7 +376,9 @@ func (c *Client) join(conn *conn) error {
 
 // reconnect tries until it is connected or why says that it is no use.
 func (c *Client) reconnect(why error, failures *int) (*conn, error) {
-	moved := c.follow(why)
+	// Failures are counted until a connection lasts, so that servers who send a client
+	// to each other do not keep it running between them.
+	moved := *failures < maxHops && c.follow(why)
 	for {
 		action, wait := verdict(why)
 		if action == wire.Stop || c.opts.Retries < 0 || c.opts.Retries > 0 && *failures >= c.opts.Retries {
@@ -391,8 +393,7 @@ func (c *Client) reconnect(why error, failures *int) (*conn, error) {
 		}
 		if wait += jitter; moved {
 			wait, moved = 0, false
-		}
-		if *failures > 0 {
+		} else if *failures > 0 {
 			c.goTo(c.home) // where the room was last is nobody
 		}
 		timer := time.NewTimer(wait)

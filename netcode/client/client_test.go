@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,6 +226,38 @@ func TestClientDoesWhatTheByeMeans(t *testing.T) {
 		var bye *ByeError
 		if err := ended(t, c); !errors.As(err, &bye) || bye.Code != wire.ByeGameEnded {
 			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// Servers that welcome a client and then send it elsewhere, one to the other, are
+// followed some times at once, and then with growing waits.
+func TestClientIsNotSentAroundForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := make(network)
+		var addresses []string
+		o := n.options()
+		dial := o.NetDial
+		o.NetDial = func(ctx context.Context, kind, addr string) (net.Conn, error) {
+			addresses = append(addresses, addr)
+			return dial(ctx, kind, addr)
+		}
+		c, p, s := start(t, n, o)
+		defer c.Close()
+		began := time.Now()
+		for i := range 40 {
+			p.bye(wire.Bye{Code: wire.ByeMoved, Text: "ws://node" + strconv.Itoa(i) + "/v1/ws?room=r"})
+			p = n.accept(t)
+			p.hello()
+			p.send(s.welcome(nil))
+			synctest.Wait()
+		}
+		want := []string{"room:80", "node0:80", "node1:80", "node2:80", "node3:80", "node4:80", "room:80"}
+		if got := addresses[:len(want)]; !slices.Equal(got, want) {
+			t.Errorf("connects to %v, want %v", got, want)
+		}
+		if d := time.Since(began); d < 20*time.Second {
+			t.Errorf("40 connections in %v", d)
 		}
 	})
 }
