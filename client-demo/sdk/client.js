@@ -203,7 +203,7 @@ export class Room {
 
   /** Gives up the seat and ends. */
   leave() {
-    if (this.status === 'playing') this.link.leave();
+    this.socket?.sayAll(this.capture(() => this.link.leave()));
     this.forget();
     this.end('left');
   }

@@ -87,6 +87,13 @@ export class Ladder {
     this.used?.send(bytes);
   }
 
+  /** Sends by every way by which the server may have given a seat. @param {Uint8Array | null} bytes */
+  sayAll(bytes) {
+    if (!bytes) return;
+    for (const s of [this.used, this.left]) s?.send(bytes);
+    for (const [s, t] of this.tries) if (t.greeted) s.send(bytes);
+  }
+
   close() {
     if (this.closed) return;
     this.closed = true;

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { BACKOFF_MAX_MS, CONNECT_MS, MAX_BATCH, POST_MS, PROBE_FIRST_MS, RUNG_MS } from '../sdk/limits.js';
+import { HELLO, LEAVE, readMessages } from '../sdk/wire.js';
 import { BEGIN, created, END, KEYFRAME, nothing, overStream, packed, POLL, POST, settle, STREAM, stream, world } from './http-world.js';
 import { encode, welcome } from './lib.js';
 
@@ -172,4 +173,24 @@ test('an address that the page may not open changes nothing', async () => {
   w.take(STREAM).ok(new Response('{}', { status: 410 }));
   await w.pass(BACKOFF_MAX_MS);
   assert.deepEqual(w.sockets.map((o) => o.url), ['ws://x/v1/ws', 'ws://x/v1/ws']);
+});
+
+test('a seat is given up whatever way it may be held by', async () => {
+  const kinds = (/** @type {Uint8Array[]} */ sent) => sent.flatMap((b) => readMessages(b).map((m) => m.kind));
+  const early = world();
+  const joining = early.connect();
+  early.sockets[0].onopen();
+  joining.leave();
+  assert.deepEqual([kinds(early.sockets[0].sent), early.sockets[0].closed], [[HELLO, LEAVE], true]);
+  const { w, room, s } = await overStream();
+  for (let t = 0; t < PROBE_FIRST_MS; t += 1000) {
+    s.message(3 + t / 1000, encode([10, 0, w.now, 101]));
+    await w.pass(1000);
+  }
+  w.sockets[1].onopen();
+  room.leave();
+  await settle();
+  assert.deepEqual([kinds(w.sockets[1].sent), kinds([w.asked.filter((r) => r.what === POST).at(-1).body])], [[HELLO, LEAVE], [LEAVE]]);
+  await w.pass(1000);
+  assert.equal(w.count(END), 1);
 });
