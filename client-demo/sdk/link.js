@@ -152,7 +152,7 @@ export class Link {
       if (frame && events) this.tell(frame, events);
       frame = null;
     };
-    for (const m of wire.readMessages(bytes)) {
+    for (const m of wire.eachMessage(bytes)) {
       if (!this.welcomed && m.kind !== wire.WELCOME && m.kind !== wire.BYE) throw new ProtocolError('a message before the welcome');
       if (m.kind === wire.WELCOME) this.onWelcome(wire.readWelcome(m));
       else if (m.kind === wire.SELF) {

@@ -203,25 +203,34 @@ export function appendLeave(w) {
 
 /**
  * Cuts a WebSocket message into its messages (section 3.1), those of unknown
- * kinds left out. Either all of the bytes are well-formed or nothing is
- * returned.
+ * kinds left out. Either all of the bytes are well-formed or nothing is told.
+ * The bytes are passed twice: millions of messages, which have room in one, would
+ * take gigabytes as a list.
  * @param {Uint8Array} bytes
- * @returns {Message[]}
+ * @returns {Generator<Message>}
  */
-export function readMessages(bytes) {
+export function* eachMessage(bytes) {
   if (bytes.length > MAX_SERVER_MESSAGE) throw new ProtocolError('message too long');
-  const r = new Reader(bytes);
-  /** @type {Message[]} */
-  const list = [];
-  while (r.left > 0) {
-    const n = r.array();
-    if (n === 0) throw new ProtocolError('message without a kind');
-    const kind = r.uint();
-    const start = r.off;
-    r.skip(n - 1);
-    if (kind > 0 && kind <= CHECK) list.push({ kind, n: n - 1, r: new Reader(bytes, start, r.off) });
+  for (const r = new Reader(bytes); r.left > 0; ) next(r);
+  for (const r = new Reader(bytes); r.left > 0; ) {
+    const { kind, n, start } = next(r);
+    if (kind > 0 && kind <= CHECK) yield { kind, n, r: new Reader(bytes, start, r.off) };
   }
-  return list;
+}
+
+/** Moves past a message. @param {Reader} r */
+function next(r) {
+  const n = r.array();
+  if (n === 0) throw new ProtocolError('message without a kind');
+  const kind = r.uint();
+  const start = r.off;
+  r.skip(n - 1);
+  return { kind, n: n - 1, start };
+}
+
+/** All of eachMessage. @param {Uint8Array} bytes */
+export function readMessages(bytes) {
+  return [...eachMessage(bytes)];
 }
 
 /**

@@ -102,3 +102,16 @@ function restore(link, c, frames) {
   assert.equal(link.state?.shared.hash(), c.steps.at(-1).hash);
   return 1;
 }
+
+test('millions of messages in one do not stand in memory side by side', () => {
+  const link = follow(cases[0]);
+  const bytes = new Uint8Array(4 << 20).fill(0x91);
+  for (let i = 1; i < bytes.length; i += 2) bytes[i] = 14; // stalled
+  let told = 0;
+  let most = 0;
+  link.sink = { ...sink, stalled: () => void (++told % 100_000 || (most = Math.max(most, process.memoryUsage().heapUsed))) };
+  const before = process.memoryUsage().heapUsed;
+  link.receive(bytes, 0);
+  assert.equal(told, bytes.length / 2);
+  assert.ok(most - before < 200e6, `${Math.round((most - before) / 1e6)} MB`);
+});
