@@ -72,7 +72,7 @@ func (q *batch) offer(c *Conn, private []byte, shared Buffer, b []byte) bool {
 	if joined && len(q.copies)+n > cap(q.copies) {
 		q.flush()
 	}
-	if q.broken { // by this flush, perhaps
+	if q.broken { // it may be since this flush
 		return false
 	}
 	if !joined {
@@ -221,7 +221,7 @@ func (q *batch) present(r *queuedRead) {
 	c := r.c
 	c.flags &^= isInBatch
 	if !c.readable() {
-		return // the stream's end neither, since what is unsent would go with it
+		return // not even the stream's end is acted on: what is unsent would go with it
 	}
 	n := q.received(r)
 	if n == 0 {

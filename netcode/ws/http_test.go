@@ -110,14 +110,21 @@ func answering(t *testing.T, cfg *Config) *atomic.Pointer[Server] {
 	return server
 }
 
+// answeringRig has a server as of answering, with net/http behind it.
+func answeringRig(t *testing.T, engine carrier) *rig {
+	t.Helper()
+	var cfg Config
+	server := answering(t, &cfg)
+	serveHTTP(t, &cfg)
+	r := newRig(t, engine, cfg)
+	server.Store(r.server)
+	return r
+}
+
 // A request behind one that the loop answers waits until that answer is sent.
 func TestRequestBehindAnAnswer(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine carrier) {
-		var cfg Config
-		server := answering(t, &cfg)
-		serveHTTP(t, &cfg)
-		r := newRig(t, engine, cfg)
-		server.Store(r.server)
+		r := answeringRig(t, engine)
 		const size = 1 << 18
 		get := fmt.Sprintf("GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", size)
 		post := "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
@@ -142,11 +149,7 @@ func TestRequestBehindAnAnswer(t *testing.T) {
 // nor upgraded.
 func TestAmbiguousRequestsAreForHTTP(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine carrier) {
-		var cfg Config
-		server := answering(t, &cfg)
-		serveHTTP(t, &cfg)
-		r := newRig(t, engine, cfg)
-		server.Store(r.server)
+		r := answeringRig(t, engine)
 		for head, want := range map[string]string{
 			"GET /5 HTTP/1.1\r\nHost: a\r\n\r\n":                                        "200 xxxxx",
 			"GET /5 HTTP/1.1\nX: y\r\nHost: a\r\n\r\n":                                  "200 GET /5 0",

@@ -137,10 +137,10 @@ func isProbe(path string) bool {
 	return path == healthPath || path == readyPath || path == metricsPath
 }
 
-// once ends the connection after the answer to a probe, or to what asks for one
+// closingProbes ends the connection after the answer to a probe, or to what asks for one
 // with a wrong method, so that it does not keep one of the few places that such
 // connections have, nor asks for more by it.
-func once(h http.Handler) http.Handler {
+func closingProbes(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isProbe(r.URL.Path) {
 			w.Header().Set("Connection", "close")

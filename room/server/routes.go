@@ -32,7 +32,7 @@ func (s *Server) routes() http.Handler {
 			fmt.Fprintln(w, "roomd: players connect to /v1/ws; see /v1/rooms, /metrics and the SDK at /sdk/")
 		})
 	}
-	return once(mux)
+	return closingProbes(mux)
 }
 
 // files serves an embedded tree. Its content changes with the binary only, but
