@@ -44,6 +44,16 @@ type swarm struct {
 	trouble    *trouble // nil: all are well
 }
 
+// away is the number of bots that lost their connection and have no state since.
+func (s *swarm) away() (n int) {
+	for _, b := range s.bots {
+		if b.dropped != 0 && !b.gone {
+			n++
+		}
+	}
+	return n
+}
+
 // roomState is the newest state that any decoding bot of a room has seen.
 type roomState struct {
 	tick game.Tick

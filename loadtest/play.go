@@ -23,6 +23,8 @@ const (
 	rampStep = 20 * time.Millisecond
 	// settleTime is how long after the last input the server may apply it.
 	settleTime = time.Second
+	// returnTime is how long after the last input bots without a connection may take to come back.
+	returnTime = 5 * time.Second
 	// maxLatency is the histogram's ceiling.
 	maxLatency = time.Minute
 )
@@ -270,7 +272,7 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 		return nil, err
 	}
 	rep := r.report(a, z)
-	if rep.InputsLost, err = r.inputsLost(ctx, start); err != nil {
+	if rep.InputsLost, err = r.settle(ctx, start); err != nil {
 		return nil, err
 	}
 	r.on(func() {
@@ -278,27 +280,28 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 		if t := r.swarm.trouble; t != nil {
 			rep.Drops, rep.Stalls, rep.SeatsLost = t.drops, t.stalled, t.reseated
 			rep.BackP50, rep.BackP99, rep.BackMax = float64(t.back.ValueAtQuantile(50)), float64(t.back.ValueAtQuantile(99)), float64(t.back.Max())
-			rep.Away = len(t.redials)
+			rep.Away = r.swarm.away()
 		}
 	})
 	return rep, nil
 }
 
-// inputsLost stops the bots and counts what the server has not applied soon
-// after.
-func (r *run) inputsLost(ctx context.Context, start map[string]float64) (int64, error) {
+// settle stops the bots, brings those back that are away, and counts the inputs that
+// the server has not applied soon after.
+func (r *run) settle(ctx context.Context, start map[string]float64) (int64, error) {
 	const applied = "roomd_inputs_applied_total"
 	r.on(func() { r.pace.stopped = true })
-	deadline := time.Now().Add(settleTime)
-	for {
+	for began := time.Now(); ; {
 		m, err := r.target.metrics()
 		if err != nil {
 			return 0, err
 		}
 		var sent int64
-		r.on(func() { sent = r.swarm.sent })
+		var away int
+		r.on(func() { sent, away = r.swarm.sent, r.swarm.away() })
 		lost := sent - int64(m[applied]-start[applied])
-		if lost <= 0 || time.Now().After(deadline) {
+		waited := time.Since(began)
+		if (lost <= 0 || waited > settleTime) && (away == 0 || waited > returnTime) {
 			return lost, nil
 		}
 		if err := wait(ctx, 50*time.Millisecond); err != nil {
