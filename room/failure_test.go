@@ -60,7 +60,7 @@ func TestFailureEndsTheRoomAlone(t *testing.T) {
 				expect(t, "panics", s.Stats().Panics, 1)
 				expect(t, "info", s.Info().Ended, true)
 				expect(t, "log records", strings.Count(log.String(), "level=ERROR"), 1)
-				if !strings.Contains(log.String(), "harness_test.go") {
+				if !strings.Contains(log.String(), "court_test.go") {
 					t.Error("the log has no stack of the game:", log.String())
 				}
 				after(t, s, ann)

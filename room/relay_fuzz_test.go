@@ -3,10 +3,8 @@ package room
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/roomd/roomd/game"
-	"github.com/roomd/roomd/netcode/wire"
 )
 
 // FuzzRelay brings an edge and a room what no node of this version sent: they refuse it
@@ -17,16 +15,16 @@ func FuzzRelay(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, up uint8, b []byte) {
 		g := newGrid(t, game.Options{MaxPlayers: 4}, 1, nil)
-		g.Room.Join(JoinRequest{Name: "near"}, listener{})
-		g.join("b", JoinRequest{Name: "far"}, listener{})
-		g.join("b", JoinRequest{Spectate: true}, listener{})
+		g.Room.Join(JoinRequest{Name: "near"}, &sink{})
+		g.join("b", JoinRequest{Name: "far"}, &sink{})
+		g.join("b", JoinRequest{Spectate: true}, &sink{})
 		g.tick(3)
 		if up == 1 {
 			_ = g.FromEdge(g.now, "b", b)
 		} else {
 			_ = g.edges["b"].Receive(g.now, b)
-			fresh := NewEdge(EdgeConfig{ID: g.cfg.ID, Owner: "a", Term: g.term, Empty: -1, Uplink: func(string, []byte) {}}, g.now)
-			fresh.Join(JoinRequest{Spectate: true}, listener{})
+			fresh := g.strayEdge()
+			fresh.Join(JoinRequest{Spectate: true}, &sink{})
 			_ = fresh.Receive(g.now, b)
 			_ = fresh.Receive(g.now, b)
 			fresh.Advance(g.now)
@@ -74,10 +72,3 @@ func relayTalk(f *testing.F) (list [][]byte) {
 	g.Stop(0, "", 0)
 	return list
 }
-
-// listener is a peer that takes everything.
-type listener struct{}
-
-func (listener) Send(*wire.Frame) bool                { return true }
-func (listener) Offer(_, _ *wire.Frame) bool          { return true }
-func (listener) Bye(wire.Code, string, time.Duration) {}

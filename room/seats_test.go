@@ -187,7 +187,7 @@ func TestResumeIsExact(t *testing.T) {
 }
 
 func TestResumeBeyondTheRingResets(t *testing.T) {
-	s := newStage(t, game.Options{}, func(c *Config) { c.History = 500 * time.Millisecond })
+	s := newStage(t, game.Options{}, shortHistory)
 	ann := s.join("ann")
 	s.tick(3)
 	ann.v.Detach()
