@@ -1,86 +1,11 @@
-// A Room with a socket, clock and storage of the test's own.
+// A Room over a WebSocket: it joins, plays, loses its connection and comes back.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Room } from '../sdk/client.js';
 import { BACKOFF_MAX_MS, CONNECT_MS, SILENCE_MS } from '../sdk/limits.js';
-import { HELLO, INPUT, PING, readMessages } from '../sdk/wire.js';
+import { INPUT, PING, readMessages } from '../sdk/wire.js';
 import { encode, welcome } from './lib.js';
-
-const KEYFRAME = [5, 101, 0, 1, 2, 1, 0, -4, 512, 100];
-
-/** A world in which time passes when the test says so. */
-function world() {
-  const w = {
-    now: 1000,
-    /** @type {any[]} */ sockets: [],
-    /** @type {{at: number, f: () => void}[]} */ timers: [],
-    /** @type {Map<string, string>} */ kept: new Map(),
-    /** @type {any[]} */ statuses: [],
-    env: {
-      socket: (/** @type {string} */ url, /** @type {string} */ protocol) => {
-        const s = { url, protocol, sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, closed: false,
-          send: (/** @type {Uint8Array} */ b) => s.sent.push(b), close: () => (s.closed = true),
-          onopen: () => {}, onclose: (/** @type {any} */ _) => {}, onmessage: (/** @type {any} */ _) => {} };
-        w.sockets.push(s);
-        return s;
-      },
-      now: () => w.now,
-      after: (/** @type {() => void} */ f, /** @type {number} */ ms) => {
-        const t = { at: w.now + ms, f };
-        w.timers.push(t);
-        return t;
-      },
-      cancel: (/** @type {any} */ t) => (w.timers = w.timers.filter((x) => x !== t)),
-      random: () => 0.5,
-    },
-    storage: /** @type {any} */ ({
-      getItem: (/** @type {string} */ k) => w.kept.get(k) ?? null,
-      setItem: (/** @type {string} */ k, /** @type {string} */ v) => w.kept.set(k, v),
-      removeItem: (/** @type {string} */ k) => w.kept.delete(k),
-    }),
-    /** @param {number} ms */
-    pass(ms) {
-      const end = w.now + ms;
-      for (;;) {
-        const t = w.timers.filter((x) => x.at <= end).sort((a, b) => a.at - b.at)[0];
-        if (!t) break;
-        w.timers = w.timers.filter((x) => x !== t);
-        w.now = Math.max(w.now, t.at);
-        t.f();
-      }
-      w.now = end;
-    },
-    get socket() {
-      return w.sockets.at(-1);
-    },
-    /** @param {Uint8Array} b */
-    receive: (b) => w.socket.onmessage({ data: b.slice().buffer }),
-    connect() {
-      const room = new Room({ url: 'ws://x/v1/ws', kind: 'tanks', name: 'ann', env: w.env, storage: w.storage });
-      room.on('status', (s) => w.statuses.push([s.status, s.text, s.anew]));
-      return room;
-    },
-    /** The token and cursor of the newest hello. */
-    hello() {
-      const m = readMessages(w.socket.sent[0])[0];
-      assert.equal(m.kind, HELLO);
-      m.r.skip(4);
-      return [m.r.str(256), m.r.uint(), m.r.uint()];
-    },
-  };
-  return w;
-}
-
-/** @param {Parameters<typeof welcome>[0]} [o] */
-function playing(o) {
-  const w = world();
-  const room = w.connect();
-  w.socket.onopen();
-  w.receive(welcome(o));
-  w.receive(encode(KEYFRAME));
-  return { w, room };
-}
+import { playing } from './world.js';
 
 test('joins, plays and keeps the seat in the storage', () => {
   const { w, room } = playing();
@@ -89,7 +14,7 @@ test('joins, plays and keeps the seat in the storage', () => {
   assert.deepEqual([room.status, room.seat, room.tick, room.room], ['playing', 1, 101, 'r']);
   assert.equal(room.input({ dx: 3 }), 1);
   assert.equal(readMessages(w.socket.sent.at(-1))[0].kind, INPUT);
-  assert.deepEqual([...w.kept.values()], ['r.1.secret']);
+  assert.deepEqual([...w.storage.kept.values()], ['r.1.secret']);
 });
 
 test('who does nothing sends nothing but pings, and an act is one input', () => {
@@ -154,7 +79,7 @@ test('a server that started anew has no seat: joins anew and says so', () => {
   w.receive(welcome({ epoch: 9, room: 'other', token: 'other.1.new' }));
   assert.deepEqual(w.statuses.at(-1), ['playing', 'joined anew', true]);
   assert.equal(room.anew, 1);
-  assert.deepEqual([...w.kept.values()], ['other.1.new']);
+  assert.deepEqual([...w.storage.kept.values()], ['other.1.new']);
 });
 
 test('a final bye ends it', () => {
@@ -163,7 +88,7 @@ test('a final bye ends it', () => {
     w.receive(encode([11, code, 'because', 0]));
     w.socket.onclose({ code: 4000 + code });
     w.pass(60_000);
-    assert.deepEqual([room.status, room.text, w.sockets.length, w.kept.size], ['closed', 'because', 1, 0]);
+    assert.deepEqual([room.status, room.text, w.sockets.length, w.storage.kept.size], ['closed', 'because', 1, 0]);
   }
 });
 
@@ -231,12 +156,8 @@ test('a room that moved is followed at once, with token and cursor, and not for 
 });
 
 test('goes to where its room is, and leaves the old way only when it is answered there', () => {
-  const w = world();
-  const room = w.connect();
+  const { w, room } = playing();
   const old = w.socket;
-  old.onopen();
-  w.receive(welcome());
-  w.receive(encode(KEYFRAME));
   w.receive(encode([15, 'ws://far/v1/ws?room=r']));
   const near = w.socket;
   assert.deepEqual([near.url, old.closed], ['ws://far/v1/ws', false]);
@@ -250,12 +171,8 @@ test('goes to where its room is, and leaves the old way only when it is answered
 });
 
 test('stays where it is when the room cannot be reached', () => {
-  const w = world();
-  const room = w.connect();
+  const { w, room } = playing();
   const old = w.socket;
-  old.onopen();
-  w.receive(welcome());
-  w.receive(encode(KEYFRAME));
   w.receive(encode([15, 'ws://far/v1/ws?room=r']));
   w.socket.onclose({ code: 1006 });
   old.onmessage({ data: encode([3, 1]).slice().buffer });
@@ -263,13 +180,9 @@ test('stays where it is when the room cannot be reached', () => {
 });
 
 test('a room that is back from an earlier state goes on with the same seat', () => {
-  const w = world();
-  const room = w.connect();
+  const { w, room } = playing();
   const told = /** @type {string[]} */ ([]);
   for (const topic of /** @type {const} */ (['stalled', 'reset'])) room.on(topic, () => told.push(topic));
-  w.socket.onopen();
-  w.receive(welcome());
-  w.receive(encode(KEYFRAME));
   w.receive(encode([14]));
   w.receive(encode([13, 6, 90, 3]));
   w.receive(encode([5, 90, 0, 1, 2, 1, 0, -4, 256, 100]));

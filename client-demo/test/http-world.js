@@ -1,57 +1,27 @@
-// A server of sessions over HTTP, sockets and a clock that are the tests'.
+// A world whose server of sessions over HTTP is the test's too.
 
 import assert from 'node:assert/strict';
-import { Room } from '../sdk/client.js';
 import { INPUT, readMessages } from '../sdk/wire.js';
 import { encode, welcome } from './lib.js';
-
-export const KEYFRAME = [5, 101, 0, 1, 2, 1, 0, -4, 512, 100];
+import { KEYFRAME, world } from './world.js';
 
 /** Lets everything happen that waits for nothing but its turn. */
 export async function settle() {
   for (let i = 0; i < 5; i++) await new Promise((done) => setImmediate(done));
 }
 
-/** Storage of the test's own. */
-export function storage() {
-  const kept = new Map();
-  return /** @type {any} */ ({
-    kept,
-    getItem: (/** @type {string} */ k) => kept.get(k) ?? null,
-    setItem: (/** @type {string} */ k, /** @type {string} */ v) => kept.set(k, v),
-    removeItem: (/** @type {string} */ k) => kept.delete(k),
-  });
-}
-
 /**
- * A server of sessions over HTTP. Requests wait in open until the test answers
- * them, but for those that respond takes.
+ * A world with a server of sessions over HTTP. Requests wait in open until the
+ * test answers them, but for those that respond takes.
  */
-export function world() {
-  const w = {
-    now: 1000,
-    /** @type {any[]} */ sockets: [],
-    /** @type {{at: number, f: () => void}[]} */ timers: [],
+export function httpWorld() {
+  const base = world();
+  const w = Object.assign(base, {
     /** @type {any[]} */ open: [],
     /** @type {any[]} */ asked: [],
-    memory: storage(),
     /** @type {(r: any) => any} */ respond: () => undefined,
     env: {
-      socket: (/** @type {string} */ url) => {
-        const s = { url, sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, closed: false,
-          send: (/** @type {Uint8Array} */ b) => s.sent.push(b.slice()), close: () => (s.closed = true),
-          onopen: /** @type {any} */ (null), onclose: /** @type {any} */ (null), onmessage: /** @type {any} */ (null) };
-        w.sockets.push(s);
-        return s;
-      },
-      now: () => w.now,
-      after: (/** @type {() => void} */ f, /** @type {number} */ ms) => {
-        const t = { at: w.now + ms, f };
-        w.timers.push(t);
-        return t;
-      },
-      cancel: (/** @type {any} */ t) => (w.timers = w.timers.filter((x) => x !== t)),
-      random: () => 0.5,
+      ...base.env,
       fetch: /** @type {any} */ ((/** @type {string} */ url, /** @type {any} */ o) =>
         new Promise((ok, no) => {
           const { pathname, searchParams } = new URL(url);
@@ -66,19 +36,9 @@ export function world() {
     /** @param {number} ms */
     async pass(ms) {
       const end = w.now + ms;
-      for (;;) {
-        await settle();
-        const t = w.timers.filter((x) => x.at <= end).sort((a, b) => a.at - b.at)[0];
-        if (!t) break;
-        w.timers = w.timers.filter((x) => x !== t);
-        w.now = Math.max(w.now, t.at);
-        t.f();
-      }
+      do await settle();
+      while (w.runOne(end));
       w.now = end;
-    },
-    /** @param {Partial<import('../sdk/client.js').Options>} [o] */
-    connect(o = {}) {
-      return new Room({ url: 'ws://x/v1/ws', kind: 'tanks', name: 'ann', env: /** @type {any} */ (w.env), storage: storage(), memory: w.memory, ...o });
     },
     /** The oldest request of that kind that waits. @param {string} what */
     take(what) {
@@ -87,7 +47,7 @@ export function world() {
       return w.open.splice(i, 1)[0];
     },
     count: (/** @type {string} */ what) => w.asked.filter((r) => r.what === what).length,
-  };
+  });
   return w;
 }
 
@@ -122,7 +82,7 @@ export function stream() {
 
 /** A Room that plays over a stream, since its WebSocket was refused. */
 export async function overStream() {
-  const w = world();
+  const w = httpWorld();
   w.respond = (r) => (r.what === POST && r.body.length > 0 && readMessages(r.body)[0].kind !== INPUT ? nothing() : undefined);
   const room = w.connect();
   w.sockets[0].onclose({ code: 1006 });

@@ -38,6 +38,9 @@ export function encode(v, w = new Writer()) {
   return w.bytes();
 }
 
+/** Several messages, one behind the other. @param {...any} messages */
+export const concat = (...messages) => Uint8Array.from(messages.flatMap((m) => [...encode(m)]));
+
 /** @param {any} json a schema as in the vectors */
 export function schemaOf(json) {
   return readSchema(new Reader(encode(json)));

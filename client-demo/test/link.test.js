@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Link } from '../sdk/link.js';
 import { CHECK, RESYNC, RESYNC_HASH, readMessages } from '../sdk/wire.js';
-import { ProtocolError, encode, random, vectors, welcome } from './lib.js';
+import { ProtocolError, concat, encode, random, vectors, welcome } from './lib.js';
 
 /** A link and what it told. */
 function rig() {
@@ -28,9 +28,6 @@ function rig() {
 // tank 0 at x = 2 (512/256), hp 100; tank 2 at x = 1, hp 50.
 const KEYFRAME = [5, 101, 0, 1, 2, 2, 0, -4, 512, 100, 1, -4, 256, 50];
 const OWN = [4, 0, -1, 0, 2, 1, 0, -5, 8]; // tank 0 is ours, ammo 8
-
-/** @param {...any} messages */
-const concat = (...messages) => Uint8Array.from(messages.flatMap((m) => [...encode(m)]));
 
 function joined() {
   const r = rig();

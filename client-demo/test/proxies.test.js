@@ -5,11 +5,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { BACKOFF_MAX_MS, CONNECT_MS, MAX_BATCH, POST_MS, PROBE_FIRST_MS, RUNG_MS } from '../sdk/limits.js';
 import { HELLO, LEAVE, readMessages } from '../sdk/wire.js';
-import { BEGIN, created, END, KEYFRAME, nothing, overStream, packed, POLL, POST, settle, STREAM, stream, world } from './http-world.js';
+import { BEGIN, created, END, httpWorld, nothing, overStream, packed, POLL, POST, settle, STREAM, stream } from './http-world.js';
 import { encode, welcome } from './lib.js';
+import { KEYFRAME } from './world.js';
 
 test('a stream of which a proxy lets nothing but the head through is followed by polls', async () => {
-  const w = world();
+  const w = httpWorld();
   w.respond = (r) => (r.what === BEGIN ? created() : r.what === POST ? nothing() : undefined);
   w.connect({ transports: ['sse', 'poll'] });
   await w.pass(0);
@@ -44,7 +45,7 @@ test('an answer to a post that does not end is as good as none', async () => {
 });
 
 test('an answer longer than any server makes is not read to its end', async () => {
-  const w = world();
+  const w = httpWorld();
   w.respond = (r) => (r.what === BEGIN ? created() : undefined);
   w.connect({ transports: ['poll'] });
   await w.pass(0);
@@ -57,7 +58,7 @@ test('an answer longer than any server makes is not read to its end', async () =
 });
 
 test('a session that nobody grants is given up with the attempt', async () => {
-  const w = world();
+  const w = httpWorld();
   const room = w.connect({ transports: ['poll'] });
   for (let i = 0; i < 5; i++) await w.pass(CONNECT_MS + BACKOFF_MAX_MS);
   const open = w.asked.filter((r) => r.what === BEGIN && !r.signal.aborted).length;
@@ -96,7 +97,7 @@ test('a message that is left out on the way is asked for', async () => {
 });
 
 test('who is answered with nothing at once does not ask again at once', async () => {
-  const w = world();
+  const w = httpWorld();
   w.respond = (r) => (r.what === BEGIN ? created() : r.what === POST ? nothing() : undefined);
   const room = w.connect({ transports: ['poll'] });
   await w.pass(0);
@@ -177,7 +178,7 @@ test('an address that the page may not open changes nothing', async () => {
 
 test('a seat is given up whatever way it may be held by', async () => {
   const kinds = (/** @type {Uint8Array[]} */ sent) => sent.flatMap((b) => readMessages(b).map((m) => m.kind));
-  const early = world();
+  const early = httpWorld();
   const joining = early.connect();
   early.sockets[0].onopen();
   joining.leave();

@@ -2,19 +2,15 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Room } from '../sdk/client.js';
 import { InputEncoder } from '../sdk/input.js';
 import { BACKOFF_MAX_MS, CONNECT_MS, MAX_HOPS, SILENCE_MS } from '../sdk/limits.js';
 import { Link } from '../sdk/link.js';
 import { INPUT, PING, readMessages } from '../sdk/wire.js';
-import { GAME, ProtocolError, encode, schemaOf, welcome } from './lib.js';
+import { GAME, ProtocolError, concat, encode, schemaOf, welcome } from './lib.js';
+import { KEYFRAME, playing, world } from './world.js';
 
 const OWN = [4, 0, -1, 0, 2, 1, 0, -5, 8];
-const KEYFRAME = [5, 101, 0, 1, 2, 1, 0, -4, 512, 100];
 const BROKEN = [3, 1, 2, 1, 7, 1, 5]; // changes a row that is not there
-
-/** @param {...any} messages */
-const concat = (...messages) => Uint8Array.from(messages.flatMap((m) => [...encode(m)]));
 
 function joined() {
   /** @type {any[]} */
@@ -65,57 +61,9 @@ test('text of an input is cut to what the server takes, at a whole character', (
   assert.deepEqual([...values], [...encode('日')]);
 });
 
-/** A Room in a world of the test's own. @param {any} [options] */
-function world(options = {}) {
-  const w = {
-    now: 1000, random: 0,
-    /** @type {any[]} */ sockets: [],
-    /** @type {{at: number, f: () => void}[]} */ timers: [],
-    get socket() { return w.sockets.at(-1); },
-    /** Runs timers up to then. @param {number} ms */
-    pass(ms) {
-      const end = w.now + ms;
-      for (;;) {
-        const t = w.timers.filter((x) => x.at <= end).sort((a, b) => a.at - b.at)[0];
-        if (!t) break;
-        w.timers = w.timers.filter((x) => x !== t);
-        w.now = Math.max(w.now, t.at);
-        t.f();
-      }
-      w.now = end;
-    },
-    /** @param {Uint8Array} b */
-    receive: (b) => w.socket.onmessage({ data: b.slice().buffer }),
-  };
-  const env = {
-    socket: () => {
-      const s = { sent: /** @type {Uint8Array[]} */ ([]), bufferedAmount: 0, closed: false, send: (/** @type {Uint8Array} */ b) => s.sent.push(b), close: () => (s.closed = true), onopen() {}, onclose(/** @type {any} */ _) {}, onmessage(/** @type {any} */ _) {} };
-      w.sockets.push(s);
-      return s;
-    },
-    now: () => w.now,
-    after: (/** @type {() => void} */ f, /** @type {number} */ ms) => {
-      const t = { at: w.now + (ms > 2 ** 31 - 1 ? 1 : ms), f }; // browsers count in 32 bits, and run at once what is beyond
-      w.timers.push(t);
-      return t;
-    },
-    cancel: (/** @type {any} */ t) => (w.timers = w.timers.filter((x) => x !== t)),
-    random: () => w.random,
-  };
-  return { w, make: () => new Room({ url: 'ws://x/v1/ws', kind: 'tanks', storage: null, env, ...options }) };
-}
-
-function playing(/** @type {any} */ options) {
-  const { w, make } = world(options);
-  const room = make();
-  w.socket.onopen();
-  w.receive(welcome());
-  w.receive(encode(KEYFRAME));
-  return { w, room };
-}
-
 test('the server\'s wait is kept in whole', () => {
   const { w } = playing();
+  w.random = 0;
   w.receive(encode([11, 13, '', 4000]));
   w.socket.onclose({ code: 1001 });
   w.pass(3999);
@@ -143,8 +91,8 @@ test('timers that slept are not the server\'s silence', () => {
 });
 
 test('what may not be said in a hello ends the attempt and tells why', () => {
-  const { w, make } = world({ name: 'a\nb' });
-  const room = make();
+  const w = world();
+  const room = w.connect({ name: 'a\nb' });
   w.socket.onopen();
   w.pass(2 * (CONNECT_MS + BACKOFF_MAX_MS));
   assert.equal(room.status, 'closed');
@@ -152,9 +100,9 @@ test('what may not be said in a hello ends the attempt and tells why', () => {
   assert.equal(w.sockets.length, 1);
 });
 
-test('a storage that is full does not stand in the way', () => {
-  const full = { getItem: () => null, removeItem() {}, setItem() { throw new Error('quota'); } };
-  assert.equal(playing({ storage: full }).room.status, 'playing');
+test('a storage that is full, or none, does not stand in the way', () => {
+  const full = /** @type {any} */ ({ getItem: () => null, removeItem() {}, setItem() { throw new Error('quota'); } });
+  for (const storage of [full, null]) assert.equal(playing({ storage }).room.status, 'playing');
 });
 
 test('a room that is closed by a listener tells nothing more and stays closed', () => {
@@ -191,18 +139,16 @@ test('a room that is closed by a listener tells nothing more and stays closed', 
 });
 
 test('a room that is closed by a listener keeps its seat for a reload', () => {
-  const kept = new Map();
-  const storage = { getItem: () => null, setItem: (/** @type {string} */ k, /** @type {string} */ v) => kept.set(k, v), removeItem: (/** @type {string} */ k) => kept.delete(k) };
-  const { w, room } = playing({ storage });
+  const { w, room } = playing();
   room.on('state', () => room.close());
   w.receive(concat([3, 1], [3, 1], [6, 0, 63])); // and then breaks the protocol
-  assert.deepEqual([room.status, kept.size], ['closed', 1]);
+  assert.deepEqual([room.status, w.storage.kept.size], ['closed', 1]);
 });
 
 test('what a listener throws harms neither the state nor the connection', () => {
   for (const topic of /** @type {const} */ (['status', 'welcome', 'state', 'event'])) {
-    const { w, make } = world();
-    const room = make();
+    const w = world();
+    const room = w.connect();
     let thrown = 0;
     room.on(topic, () => {
       thrown++;
@@ -244,9 +190,9 @@ test('a server that welcomes and breaks off is left alone for longer each time',
     ['told to wait for 25 days', (w) => (w.receive(encode([11, 13, '', 2 ** 31])), w.socket.onclose({ code: 1001 }))],
   ];
   for (const [name, end] of ends) {
-    const { w, make } = world();
+    const w = world();
     w.random = 1;
-    const room = make();
+    const room = w.connect();
     const until = w.now + 60_000;
     for (let n = 0; w.now < until && n < 1000; n++) {
       w.socket.onopen();
@@ -338,8 +284,8 @@ test('an input that is too long only against an empty one is lost with its conne
   const fields = [{ name: 'turn', leaves: [['', 2, 32, 0, -100, 100, 0]] }, ...Array.from({ length: 20 }, (_, i) => ({ name: `t${i}`, leaves: [['', 6, 0, 0, 0, 255, 0]] }))];
   const some = Object.fromEntries(fields.slice(1, 11).map((f) => [f.name, 'x'.repeat(255)]));
   const all = Object.fromEntries(fields.slice(1).map((f) => [f.name, 'x'.repeat(255)]));
-  const { w, make } = world();
-  const room = make();
+  const w = world();
+  const room = w.connect();
   w.socket.onopen();
   w.receive(welcome({ schema: { ...GAME, input: { name: 'i', fields } } }));
   w.receive(encode(KEYFRAME));

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { MAX_STREAMS, POST_MS, PROBE_FIRST_MS, REMEMBER_MS, RUNG_MS } from '../sdk/limits.js';
 import { HELLO, INPUT, LEAVE, readMessages } from '../sdk/wire.js';
-import { BEGIN, created, END, KEYFRAME, nothing, overStream, packed, POLL, POST, settle, STREAM, stream, world } from './http-world.js';
+import { BEGIN, created, END, httpWorld, nothing, overStream, packed, POLL, POST, settle, STREAM, stream } from './http-world.js';
 import { encode, welcome } from './lib.js';
+import { KEYFRAME } from './world.js';
 
 test('a WebSocket that answers needs nothing else', async () => {
-  const w = world();
+  const w = httpWorld();
   const room = w.connect();
   w.sockets[0].onopen();
   w.sockets[0].onmessage({ data: welcome().slice().buffer });
@@ -17,12 +18,12 @@ test('a WebSocket that answers needs nothing else', async () => {
 });
 
 test('a WebSocket that fails is followed at once, one that is silent after a while', async () => {
-  const failed = world();
+  const failed = httpWorld();
   failed.connect();
   failed.sockets[0].onclose({ code: 1006 });
   await failed.pass(0);
   assert.equal(failed.count(BEGIN), 1);
-  const silent = world();
+  const silent = httpWorld();
   silent.connect();
   await silent.pass(RUNG_MS - 1);
   assert.equal(silent.count(BEGIN), 0);
@@ -63,7 +64,7 @@ test('a post whose answer is lost is sent again, the same', async () => {
 });
 
 test('a stream that is held back is followed by polls on the same session', async () => {
-  const w = world();
+  const w = httpWorld();
   w.respond = (r) => (r.what === POST ? nothing() : undefined);
   const room = w.connect({ transports: ['sse', 'poll'] });
   await w.pass(0);
@@ -129,7 +130,7 @@ test('climbs back to WebSocket with the same seat', async () => {
 });
 
 test('a race has one winner, and the other gives its seat up', async () => {
-  const w = world();
+  const w = httpWorld();
   const room = w.connect();
   const slow = w.sockets[0];
   slow.onopen();
@@ -151,7 +152,7 @@ test('a race has one winner, and the other gives its seat up', async () => {
 
 test('refusals are final, troubles are not', async () => {
   for (const [status, want] of /** @type {[number, string][]} */ ([[403, 'closed'], [400, 'closed'], [404, 'reconnecting'], [503, 'reconnecting']])) {
-    const w = world();
+    const w = httpWorld();
     const room = w.connect({ transports: ['poll'] });
     await w.pass(0);
     w.take(BEGIN).ok(new Response('{}', { status }));
@@ -186,7 +187,7 @@ test('tabs share the requests that stay open', async () => {
       held.delete(name);
     },
   };
-  const w = world();
+  const w = httpWorld();
   w.env = /** @type {any} */ ({ ...w.env, locks });
   w.respond = (r) => (r.what === BEGIN ? created() : r.what === POST ? nothing() : undefined);
   const rooms = Array.from({ length: MAX_STREAMS + 1 }, () => w.connect({ transports: ['sse', 'poll'] }));
