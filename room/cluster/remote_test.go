@@ -1,22 +1,14 @@
 package cluster
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/roomd/roomd/netcode/secure/securetest"
 )
 
 func TestPlainNATSStaysOnTheMachine(t *testing.T) {
@@ -46,57 +38,18 @@ func TestPlainNATSStaysOnTheMachine(t *testing.T) {
 	}
 }
 
-// certificates makes an authority and a certificate of it for this machine, as files.
-func certificates(t *testing.T) (ca, cert, key string) {
-	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	write := func(name, kind string, b []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600))
-		return path
-	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	authority := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, authority, authority, &caKey.PublicKey, caKey)
-	must(err)
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, authority, &leafKey.PublicKey, caKey)
-	must(err)
-	keyDER, err := x509.MarshalECPrivateKey(leafKey)
-	must(err)
-	return write("ca.pem", "CERTIFICATE", caDER), write("cert.pem", "CERTIFICATE", leafDER), write("key.pem", "EC PRIVATE KEY", keyDER)
-}
-
+// A node and its NATS know each other by their certificates.
 func TestNATSWithTLS(t *testing.T) {
-	ca, cert, key := certificates(t)
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	server, node := securetest.New(t, t.TempDir(), "nats"), securetest.New(t, t.TempDir(), "node")
+	pair, err := tls.LoadX509KeyPair(server.Cert, server.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	b, err := os.ReadFile(ca)
-	if err != nil || !pool.AppendCertsFromPEM(b) {
-		t.Fatal(err)
-	}
 	s := startNATS(t, natsserver.Options{JetStream: true, TLS: true, TLSVerify: true, TLSTimeout: 5, TLSConfig: &tls.Config{
-		Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: securetest.Trust(t, node.Cert).RootCAs,
 	}})
-	good := Remote{Servers: "tls://" + s.Addr().String(), CA: ca, Cert: cert, Key: key}
+	good := Remote{Servers: "tls://" + s.Addr().String(), CA: server.Cert, Cert: node.Cert, Key: node.Key}
 	h, err := joinNode(t, Options{Name: "a", Remote: good, Lease: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -111,8 +64,8 @@ func TestNATSWithTLS(t *testing.T) {
 	eventually(t, "operators see it", func() bool { _, rooms, err := op.State(t.Context()); return err == nil && len(rooms) == 1 })
 
 	for want, r := range map[string]Remote{
-		"unknown authority": {Servers: good.Servers, Cert: cert, Key: key},
-		"tls":               {Servers: good.Servers, CA: ca},
+		"unknown authority": {Servers: good.Servers, Cert: node.Cert, Key: node.Key},
+		"tls":               {Servers: good.Servers, CA: server.Cert},
 		"no such file":      {Servers: good.Servers, CA: "/nowhere.pem"},
 	} {
 		if _, err := joinNode(t, Options{Name: "b", Remote: r}); err == nil || !strings.Contains(err.Error(), want) {
