@@ -29,7 +29,7 @@ import (
 //	join     JSON of an upJoin
 //	input    viewer, sequence, seen, lanes of the input
 //	part     viewer, 1 if the seat is given up, else 0
-const relayVersion = 1
+const relayVersion = 2
 
 const (
 	downTick = iota + 1

@@ -101,7 +101,7 @@ func (a *archive) unpack(i int, s *game.Schema, next, e *game.Entry) {
 		}
 		unpackRows(in, &was, &e.Tables[t])
 	}
-	unpackSeats(in, next.Seats, e)
+	readSeats(in, next.Seats, e)
 	if in.Bad || len(in.B) > 0 {
 		panic("delta: a damaged archive")
 	}
@@ -122,7 +122,7 @@ func appendPacked(dst []byte, next, e *game.Entry) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(is.Lanes)))
 		dst = packNumbers(dst, was.Lanes, is.Lanes)
 	}
-	return packSeats(dst, next.Seats, e.Seats)
+	return appendSeats(dst, next.Seats, e.Seats)
 }
 
 func unpackRows(in *varints, was, is *game.TableRows) {
@@ -192,89 +192,4 @@ func appendSmall(dst []byte, u uint32) []byte {
 		dst = append(dst, byte(u)|0x80)
 	}
 	return append(dst, byte(u))
-}
-
-// Flags of a seat that differs from what it was: what it is, and what follows.
-const (
-	seatTaken = 1 << iota
-	seatPresent
-	seatTeams
-	seatAck
-	seatSlack
-	seatDrops
-	seatNext // no gap follows: it is the one behind the last
-)
-
-func packSeats(dst []byte, was, is []game.Seat) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(is)))
-	last := -1
-	for i := range is {
-		var old game.Seat
-		if i < len(was) {
-			old = was[i]
-		}
-		s := &is[i]
-		if *s == old {
-			continue
-		}
-		at, flags := len(dst), byte(seatNext)
-		dst = append(dst, 0)
-		if i != last+1 {
-			flags = 0
-			dst = appendSmall(dst, uint32(i-last))
-		}
-		last = i
-		if s.Taken {
-			flags |= seatTaken
-		}
-		if s.Present {
-			flags |= seatPresent
-		}
-		if s.Teams != old.Teams {
-			flags |= seatTeams
-			dst = binary.AppendUvarint(dst, uint64(s.Teams))
-		}
-		if s.Ack != old.Ack {
-			flags |= seatAck
-			dst = appendSmall(dst, zigzag(int32(s.Ack-old.Ack)))
-		}
-		if s.Slack != old.Slack {
-			flags |= seatSlack
-			dst = appendSmall(dst, zigzag(int32(s.Slack)))
-		}
-		if s.Drops != old.Drops {
-			flags |= seatDrops
-			dst = appendSmall(dst, zigzag(int32(s.Drops-old.Drops)))
-		}
-		dst[at] = flags
-	}
-	return append(dst, 0, 0) // no flags, and a gap that leads nowhere
-}
-
-func unpackSeats(in *varints, was []game.Seat, into *game.Entry) {
-	n := in.UintMax(game.MaxMaxPlayers + 1)
-	into.Seats = append(into.Seats[:0], was[:min(n, len(was))]...)
-	into.Seats = append(into.Seats, make([]game.Seat, n-len(into.Seats))...)
-	for i := -1; ; {
-		flags := in.Byte()
-		if flags&seatNext != 0 {
-			i++
-		} else if i = in.next(i, n); i < 0 {
-			return
-		}
-		s := &into.Seats[i]
-		s.Taken, s.Present = flags&seatTaken != 0, flags&seatPresent != 0
-		if flags&seatTeams != 0 {
-			s.Teams = game.Teams(in.Uint())
-		}
-		if flags&seatAck != 0 {
-			s.Ack += uint32(in.Int())
-		}
-		if flags&seatSlack != 0 {
-			s.Slack = int16(in.Int())
-		}
-		if flags&seatDrops != 0 {
-			s.Drops += uint32(in.Int())
-		}
-	}
 }

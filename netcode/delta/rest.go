@@ -124,41 +124,6 @@ func (p *Rest) guessRow(t, r int, was *game.TableRows, meta *game.RowMeta, v Vie
 	return guess
 }
 
-func appendSeats(dst []byte, was, is []game.Seat) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(is)))
-	last := -1
-	for i := range is {
-		var old game.Seat
-		if i < len(was) {
-			old = was[i]
-		}
-		s := &is[i]
-		if *s == old {
-			continue
-		}
-		dst = binary.AppendUvarint(dst, uint64(i-last))
-		last = i
-		flags := byte(0)
-		if s.Taken {
-			flags |= 1
-		}
-		if s.Present {
-			flags |= 2
-		}
-		if s.Teams != old.Teams {
-			flags |= 4
-		}
-		dst = append(dst, flags)
-		if flags&4 != 0 {
-			dst = binary.AppendUvarint(dst, uint64(s.Teams))
-		}
-		dst = binary.AppendUvarint(dst, uint64(s.Ack-old.Ack))
-		dst = binary.AppendVarint(dst, int64(s.Slack))
-		dst = binary.AppendUvarint(dst, uint64(s.Drops-old.Drops))
-	}
-	return append(dst, 0)
-}
-
 func appendEvents(dst []byte, e *game.Entry) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.Events)))
 	for i := range e.Events {
@@ -239,23 +204,6 @@ func readMetas(in *varints, is []game.RowMeta) {
 		m.Gen = uint16(in.UintMax(1<<16 - 1))
 		m.Owner = game.PlayerID(in.UintMax(1<<16 - 1))
 		m.Show, m.Reveal = game.Teams(in.Uint()), game.Teams(in.Uint())
-	}
-}
-
-func readSeats(in *varints, was []game.Seat, into *game.Entry) {
-	n := in.UintMax(game.MaxMaxPlayers + 1)
-	into.Seats = sized(into.Seats, n)
-	clear(into.Seats[copy(into.Seats, was):])
-	for i := in.next(-1, n); i >= 0; i = in.next(i, n) {
-		s := &into.Seats[i]
-		flags := in.UintMax(7)
-		s.Taken, s.Present = flags&1 != 0, flags&2 != 0
-		if flags&4 != 0 {
-			s.Teams = game.Teams(in.Uint())
-		}
-		s.Ack += uint32(in.Uint())
-		s.Slack = int16(in.Int())
-		s.Drops += uint32(in.Uint())
 	}
 }
 

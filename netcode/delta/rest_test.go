@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/roomd/roomd/game"
+	"github.com/roomd/roomd/netcode/wire"
 )
 
 // follower is an edge's copy of a room's entries, and of what a view was told.
@@ -112,4 +113,24 @@ func FuzzRest(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Seats are told as the one behind the last or by a gap: neither leads beyond them.
+func TestSeatsEndWhereTheyAre(t *testing.T) {
+	for _, c := range []struct {
+		b   []byte
+		bad bool
+	}{
+		{[]byte{2, seatNext, seatNext, 0, 0}, false},
+		{[]byte{2, seatNext, seatNext, seatNext, 0, 0}, true},
+		{[]byte{2, seatNext, 0, 2, 0, 0}, true},
+		{[]byte{0, seatNext}, true},
+		{[]byte{2, seatNext}, true},
+	} {
+		in := &varints{wire.Varints{B: c.b}}
+		readSeats(in, nil, &game.Entry{})
+		if in.Bad != c.bad || !c.bad && len(in.B) > 0 {
+			t.Errorf("%x: bad %t, %d bytes left", c.b, in.Bad, len(in.B))
+		}
+	}
 }
