@@ -52,7 +52,7 @@ func (r *Room) after(now time.Duration) time.Duration {
 // viewer has the newest entry, and as a keyframe if that was asked for, since none
 // is sent anything until the room wakes.
 func (r *Room) rest(now time.Duration, asked game.Asked) {
-	if !r.opts.Sleeps || !asked.SleepSet || r.aud.behind > 0 || !r.sim.idle() {
+	if !r.opts.Sleeps || !asked.SleepSet || r.aud.unserved > 0 || !r.sim.idle() {
 		return
 	}
 	alarm := never

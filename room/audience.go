@@ -36,7 +36,7 @@ type audience struct {
 	viewers    []*Viewer // in order of joining
 	spectators int       // of them, those here without a seat
 	gone       int       // of them, those to be taken out
-	behind     int       // of them, those who did not take the newest entry, or not as they asked for it
+	unserved   int       // of them, those who did not take the newest entry, or not as they asked for it
 
 	// Of the running broadcast:
 	entry   *game.Entry
@@ -154,7 +154,7 @@ func (a *audience) restore(v *Viewer, req *Resume, since game.Tick) {
 // commit makes e the newest entry. Lasting events of the entry that leaves the
 // ring are lost for viewers who hold an older one.
 func (a *audience) commit(e *game.Entry) {
-	if a.behind > 0 && a.ring.Len() == a.capacity {
+	if a.unserved > 0 && a.ring.Len() == a.capacity {
 		oldest, events := a.ring.Oldest()
 		for _, v := range a.viewers {
 			if v.base != 0 && v.base < oldest && !v.lost {
@@ -188,7 +188,7 @@ func (a *audience) broadcast(now time.Duration) {
 			v.took = min(v.took+idle, now)
 		}
 	}
-	a.entry, a.now, a.behind = a.ring.Newest(), now, 0
+	a.entry, a.now, a.unserved = a.ring.Newest(), now, 0
 	if len(a.viewers) == 0 && a.outward == nil {
 		return
 	}
@@ -225,7 +225,7 @@ func (a *audience) serve(v *Viewer) {
 	case v.based && v.base == a.entry.Tick && !a.owes(v):
 		v.took = a.now // all that there is
 		if v.resync {
-			a.behind++
+			a.unserved++
 		}
 		return
 	case int(v.seat) >= len(a.entry.Seats):
@@ -251,7 +251,7 @@ func (a *audience) serve(v *Viewer) {
 		a.unpin(v)
 		a.taken(v, a.entry, teams)
 		if v.resync {
-			a.behind++ // a keyframe is owed when a second is over
+			a.unserved++ // a keyframe is owed when a second is over
 		}
 	default:
 		a.refused(v)
@@ -297,7 +297,7 @@ func (a *audience) refused(v *Viewer) {
 	if v.gone {
 		return
 	}
-	a.behind++
+	a.unserved++
 	a.stats.FramesRefused++
 	if v.pinned != nil && a.now-v.pinnedAt >= PinFor {
 		a.unpin(v)

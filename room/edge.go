@@ -213,7 +213,7 @@ func (e *Edge) again(now time.Duration) time.Duration {
 	switch {
 	case a == nil || a.tick() == 0:
 		return never
-	case a.behind == 0:
+	case a.unserved == 0:
 		if e.asleep || e.stalled {
 			a.refresh(now)
 		}

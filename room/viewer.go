@@ -186,7 +186,7 @@ func (v *Viewer) Resync(q wire.Resync) {
 	}
 	if !v.resync {
 		v.resync = true
-		a.behind++
+		a.unserved++
 	}
 	a.actor.wake()
 }
