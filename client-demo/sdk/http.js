@@ -22,6 +22,11 @@ import { ProtocolError, Reader } from './msgpack.js';
 /** Answers after which the session, or the right to one, is gone for good. */
 const FATAL = new Set([400, 403, 413]);
 
+/** @typedef {{seq: number, body: Uint8Array, answer: Promise<{status: number} | null>}} Post */
+
+/** Whether the server says that it has what was posted. @param {{status: number} | null} r */
+const taken = (r) => r !== null && r.status < 300;
+
 /** One session over fetch. */
 export class HttpSocket {
   /**
@@ -46,9 +51,7 @@ export class HttpSocket {
     /** @private of the newest post */
     this.seq = 0;
     /** @private */
-    this.posting = false;
-    /** @private @type {Promise<unknown>} the post under way */
-    this.posted = Promise.resolve();
+    this.under = /** @type {Post | null} */ (null); // the post that the server has not said to have
     /** @private when the server was last told what was taken */
     this.told = 0;
     /** @private @type {Uint8Array[]} */
@@ -85,10 +88,26 @@ export class HttpSocket {
 
   /** Ends, behind what was sent, without telling onclose. The server keeps the seat for a while. */
   close() {
-    if (!this.stop() || !this.session) return;
-    const under = [this.posted];
-    if (this.queue.length > 0) under.push(this.post(++this.seq, this.takeQueue()));
-    Promise.all(under).then(() => this.delete());
+    if (this.stop() && this.session) this.finish();
+  }
+
+  /**
+   * Posts what waits, behind the post under way: the server refuses one that leaves
+   * a gap, and it may be the one that gives up the seat.
+   * @private
+   */
+  async finish() {
+    const { under } = this;
+    // A page that goes away cannot wait: it goes on as if the answer were there.
+    let stay = () => {};
+    const away = new Promise((/** @type {(r: {status: number}) => void} */ done) => (stay = this.web.unload?.(() => done({ status: 204 })) ?? stay));
+    if (under) {
+      const r = await Promise.race([under.answer, away]);
+      if (this.queue.length > 0 && !taken(r)) await Promise.race([this.post(under.seq, under.body), away]);
+    }
+    stay();
+    while (this.queue.length > 0) await this.post(++this.seq, this.takeQueue());
+    this.delete();
   }
 
   /** @private */
@@ -175,20 +194,18 @@ export class HttpSocket {
    * @private
    */
   async pump(must) {
-    if (this.posting || this.closed || !this.session || (this.queue.length === 0 && !must)) return;
-    this.posting = true;
+    if (this.under || this.closed || !this.session || (this.queue.length === 0 && !must)) return;
     const body = this.takeQueue();
     const seq = ++this.seq;
     for (let n = 0; !this.closed; n++) {
       this.told = this.web.now();
-      const post = this.post(seq, body);
-      this.posted = post;
-      const r = await post;
-      if (r && r.status < 300) break;
+      this.under = { seq, body, answer: this.post(seq, body) };
+      const r = await this.under.answer;
+      if (taken(r)) break;
       if (this.closed || n >= MAX_FAILURES || (r && r.status < 500)) return this.end(r?.status ?? 0);
       await this.backOff(n); // the same post again: the server counts it once
     }
-    this.posting = false;
+    this.under = null;
     this.pump(false);
   }
 

@@ -161,19 +161,47 @@ test('refusals are final, troubles are not', async () => {
   }
 });
 
-test('leaving is sent before the session is ended', async () => {
+/** A Room that has left while a post was under way: that one, and what was asked since. */
+async function leaving() {
   const { w, room } = await overStream();
+  /** @type {Set<() => void>} */
+  const hiding = new Set();
+  Object.assign(w.env, { unload: (/** @type {() => void} */ f) => (hiding.add(f), () => hiding.delete(f)) });
   room.input({ dx: 1 });
   await settle();
   const before = w.take(POST);
+  const n = w.asked.length;
   room.leave();
   await settle();
-  const last = w.asked.at(-1);
-  assert.deepEqual([last.what, readMessages(last.body)[0].kind, last.query.seq], [POST, LEAVE, String(Number(before.query.seq) + 1)]);
-  assert.equal(w.count(END), 0);
+  const next = String(Number(before.query.seq) + 1);
+  const isLast = (/** @type {any} */ r) => r.what === POST && r.query.seq === next && readMessages(r.body)[0].kind === LEAVE;
+  return { w, before, hiding, since: () => w.asked.slice(n).map((r) => (isLast(r) ? 'leave' : r.what)) };
+}
+
+test('leaving is sent behind the post under way, and before the session is ended', async () => {
+  const { w, before, hiding, since } = await leaving();
+  assert.deepEqual(since(), []);
   before.ok(nothing());
   await settle();
-  assert.equal(w.count(END), 1);
+  assert.deepEqual(since(), ['leave', END]);
+  await w.pass(POST_MS);
+  assert.deepEqual([w.timers, hiding.size], [[], 0]);
+});
+
+test('leaving waits for a post whose answer is lost until that is sent again, once', async () => {
+  const { w, before, since } = await leaving();
+  await w.pass(POST_MS);
+  const again = w.take(POST);
+  assert.deepEqual([again.query.seq, [...again.body], since()], [before.query.seq, [...before.body], [POST]]);
+  await w.pass(POST_MS);
+  assert.deepEqual(since(), [POST, 'leave', END]);
+});
+
+test('leaving does not wait when the page goes away', async () => {
+  const { hiding, since } = await leaving();
+  for (const f of hiding) f();
+  await settle();
+  assert.deepEqual(since(), ['leave', END]);
 });
 
 test('tabs share the requests that stay open', async () => {
