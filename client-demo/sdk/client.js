@@ -354,7 +354,7 @@ export class Room {
 
   /** @param {number} code @private */
   onClose(code) {
-    this.verdict ??= { action: closeAction(code), retryMs: 0, text: '' };
+    this.verdict ??= { action: closeAction(code), retryMs: this.socket?.retryMs ?? 0, text: '' };
     this.drop();
     this.settle();
   }
@@ -399,7 +399,7 @@ export class Room {
     if (now - this.watched > 2 * PING_MS) this.heard = Math.max(this.heard, now - limit / 2);
     this.watched = now;
     if (now - this.heard > limit) {
-      this.verdict ??= { action: 'retry', retryMs: 0, text: '' };
+      this.verdict ??= { action: 'retry', retryMs: this.socket?.retryMs ?? 0, text: '' };
       this.drop();
       this.settle();
       return;

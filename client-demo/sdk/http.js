@@ -3,8 +3,8 @@
 // WebSocket.
 
 import {
-  ACK_MS, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BRIEF_MS, CONNECT_MS, MAX_BATCH, MAX_FAILURES, MAX_POST, MAX_SERVER_MESSAGE, MAX_STREAMS, POLL_S, POST_MS,
-  RUNG_MS, SLOT_MS,
+  ACK_MS, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BRIEF_MS, CONNECT_MS, MAX_BATCH, MAX_FAILURES, MAX_POST, MAX_RETRY_AFTER_MS, MAX_SERVER_MESSAGE,
+  MAX_STREAMS, POLL_S, POST_MS, RUNG_MS, SLOT_MS,
 } from './limits.js';
 import { ProtocolError, Reader } from './msgpack.js';
 
@@ -22,7 +22,8 @@ import { ProtocolError, Reader } from './msgpack.js';
 /** Answers after which the session, or the right to one, is gone for good. */
 const FATAL = new Set([400, 403, 413]);
 
-/** @typedef {{seq: number, body: Uint8Array, answer: Promise<{status: number} | null>}} Post */
+/** @typedef {{status: number, retryMs: number}} Answer retryMs is how long the server asks to wait, 0 for nothing */
+/** @typedef {{seq: number, body: Uint8Array, answer: Promise<Answer | null>}} Post */
 
 /** Whether the server says that it has what was posted. @param {{status: number} | null} r */
 const taken = (r) => r !== null && r.status < 300;
@@ -43,7 +44,7 @@ export class HttpSocket {
     this.bufferedAmount = 0;
     this.onopen = () => {};
     this.onmessage = (/** @type {{data: ArrayBuffer}} */ _) => {};
-    this.onclose = (/** @type {{code: number}} */ _) => {};
+    this.onclose = (/** @type {{code: number, retryMs: number}} */ _) => {};
     /** @private */
     this.session = '';
     /** @private newest message that was taken */
@@ -126,9 +127,9 @@ export class HttpSocket {
     return true;
   }
 
-  /** @param {number} status of the answer that ended it, 0 for none @private */
-  end(status) {
-    if (this.stop()) this.onclose({ code: FATAL.has(status) ? 1008 : 1006 });
+  /** @param {Answer | null} r that ended it, if one did @private */
+  end(r) {
+    if (this.stop()) this.onclose({ code: r && FATAL.has(r.status) ? 1008 : 1006, retryMs: r?.retryMs ?? 0 });
   }
 
   /**
@@ -139,7 +140,7 @@ export class HttpSocket {
    * @param {string} url
    * @param {{body?: Uint8Array, ms?: number, signal?: AbortSignal}} o
    * @param {(r: Response) => Promise<T>} read
-   * @returns {Promise<{status: number, read: T} | null>}
+   * @returns {Promise<Answer & {read: T} | null>}
    * @private
    */
   async ask(method, url, { body, ms = 0, signal }, read) {
@@ -152,7 +153,7 @@ export class HttpSocket {
       // A post outlives its page: it may be the last, with which a seat is given up.
       const keepalive = body !== undefined;
       const r = await this.web.fetch(url, { method, headers, body: /** @type {any} */ (body), keepalive, signal: limit.signal, cache: 'no-store' });
-      return { status: r.status, read: await read(r) };
+      return { status: r.status, retryMs: retryAfter(r), read: await read(r) };
     } catch {
       return null; // no network, too slow, or broken off
     } finally {
@@ -177,7 +178,7 @@ export class HttpSocket {
     // Not cut short by close: the session that it makes would stay.
     const r = await this.ask('POST', this.url, { body: hello, ms: CONNECT_MS }, async (a) =>
       a.status === 201 ? JSON.parse(new TextDecoder().decode(await readAll(a, MAX_POST))) : null);
-    if (!r?.read) return this.end(r?.status ?? 0);
+    if (!r?.read) return this.end(r);
     this.session = `${this.url}/${r.read.session}`;
     if (this.closed) {
       this.closed = false;
@@ -202,7 +203,7 @@ export class HttpSocket {
       this.under = { seq, body, answer: this.post(seq, body) };
       const r = await this.under.answer;
       if (taken(r)) break;
-      if (this.closed || n >= MAX_FAILURES || (r && r.status < 500)) return this.end(r?.status ?? 0);
+      if (this.closed || n >= MAX_FAILURES || (r && r.status < 500)) return this.end(r);
       await this.backOff(n); // the same post again: the server counts it once
     }
     this.under = null;
@@ -257,7 +258,7 @@ export class HttpSocket {
       else if (this.reads.stream) ok = await this.stream();
       else ok = await this.poll(POLL_S);
       if (this.closed) return;
-      if (!ok && ++this.failures > MAX_FAILURES) return this.end(0);
+      if (!ok && ++this.failures > MAX_FAILURES) return this.end(null);
       if (!ok) await this.backOff(this.failures);
     }
   }
@@ -269,7 +270,7 @@ export class HttpSocket {
     const began = this.web.now();
     const url = `${this.session}/poll?after=${this.got}&wait=${wait}`;
     const r = await this.ask('GET', url, { ms: wait * 1000 + POST_MS, signal: this.gone.signal }, (a) => this.takeBatch(a));
-    if (r && r.status >= 300 && r.status < 500) this.end(r.status);
+    if (r && r.status >= 300 && r.status < 500) this.end(r);
     // Who waits and is answered with nothing at once, by whoever, would ask for ever.
     const early = wait > 0 && this.got === got && this.web.now() - began < BRIEF_MS;
     return r !== null && r.status < 300 && !early;
@@ -315,7 +316,7 @@ export class HttpSocket {
     this.web.cancel(timer);
     this.gone.signal.removeEventListener('abort', abort);
     if (r?.status === 404 || r?.status === 410) {
-      this.end(r.status);
+      this.end(r);
       return false;
     }
     if (this.closed || (flows && this.web.now() - began >= BACKOFF_MAX_MS)) return true;
@@ -326,10 +327,16 @@ export class HttpSocket {
 
   /** @private */
   lowerToPolls() {
-    if (!this.reads.poll) return this.end(0);
+    if (!this.reads.poll) return this.end(null);
     this.reads.stream = false;
     this.failures = 0;
   }
+}
+
+/** What an answer says to wait for (RFC 9110 section 10.2.3), in seconds: dates would need the server's clock. @param {Response} r */
+function retryAfter(r) {
+  const seconds = r.headers.get('Retry-After') ?? '';
+  return /^\d+$/.test(seconds) ? Math.min(1000 * Number(seconds), MAX_RETRY_AFTER_MS) : 0;
 }
 
 /**

@@ -52,6 +52,8 @@ export class Ladder {
     this.greeting = null;
     /** @private */
     this.raced = -Infinity; // when it was last answered on one of several
+    /** How long servers that refused ask to wait, in milliseconds, 0 for nothing. */
+    this.retryMs = 0;
     /** @private */
     this.timer = /** @type {any} */ (null);
     /** @private */
@@ -147,7 +149,7 @@ export class Ladder {
     this.tries.set(socket, { ws, greeted: false, reached });
     socket.onopen = () => !this.closed && this.onOpen(socket);
     socket.onmessage = (/** @type {any} */ e) => !this.closed && this.onMessage(socket, e.data);
-    socket.onclose = (/** @type {any} */ e) => !this.closed && this.onClose(socket, e.code);
+    socket.onclose = (/** @type {any} */ e) => !this.closed && this.onClose(socket, e.code, e.retryMs);
   }
 
   /** @param {Socket} socket @private */
@@ -181,6 +183,7 @@ export class Ladder {
     this.feet.env.cancel(this.timer);
     this.tries.delete(socket);
     this.used = socket;
+    this.retryMs = 0;
     if (this.left) shut(this.left);
     this.left = null;
     for (const [other, t] of this.tries) {
@@ -203,8 +206,9 @@ export class Ladder {
     this.timer = this.feet.env.after(() => this.tryWebSocket(), this.climbs++ === 0 ? PROBE_FIRST_MS : PROBE_MS);
   }
 
-  /** @param {Socket} socket @param {number} code @private */
-  onClose(socket, code) {
+  /** @param {Socket} socket @param {number} code @param {number} [retryMs] of an HttpSocket @private */
+  onClose(socket, code, retryMs = 0) {
+    this.retryMs = Math.max(this.retryMs, retryMs);
     const t = this.tries.get(socket);
     this.tries.delete(socket);
     if (this.used && this.used !== socket) {

@@ -71,6 +71,8 @@ export const RESYNC_MS = 1000;
 /** Back-off of reconnecting: first and longest wait, in milliseconds. Who was connected for the longest begins anew. */
 export const BACKOFF_FIRST_MS = 250;
 export const BACKOFF_MAX_MS = 5000;
+/** Most milliseconds of a Retry-After that are waited for: a proxy may say any. */
+export const MAX_RETRY_AFTER_MS = 60_000;
 /** Milliseconds that a timer can wait: browsers run at once what is to wait for longer. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { MAX_STREAMS, POST_MS, PROBE_FIRST_MS, REMEMBER_MS, RUNG_MS } from '../sdk/limits.js';
+import { MAX_RETRY_AFTER_MS, MAX_STREAMS, POST_MS, PROBE_FIRST_MS, REMEMBER_MS, RUNG_MS } from '../sdk/limits.js';
 import { HELLO, INPUT, LEAVE, readMessages } from '../sdk/wire.js';
 import { BEGIN, created, END, httpWorld, nothing, overStream, packed, POLL, POST, settle, STREAM, stream } from './http-world.js';
 import { encode, welcome } from './lib.js';
@@ -159,6 +159,50 @@ test('refusals are final, troubles are not', async () => {
     await settle();
     assert.equal(room.status, want, `after ${status}`);
   }
+});
+
+test('a refusal that says how long to wait is waited for, within bounds', async () => {
+  /** @type {[string, number][]} what is said, and the milliseconds that are waited */
+  const cases = [['7', 7000], ['3600', MAX_RETRY_AFTER_MS], ['0', 0], ['soon', 0], ['-1', 0]];
+  for (const status of [429, 503]) {
+    for (const [says, wait] of cases) {
+      const w = httpWorld();
+      w.random = 0;
+      const room = w.connect();
+      w.sockets[0].onclose({ code: 1006 });
+      await w.pass(0);
+      w.take(BEGIN).ok(new Response('{}', { status, headers: { 'Retry-After': says } }));
+      await settle();
+      assert.equal(room.status, 'reconnecting');
+      await w.pass(Math.max(wait - 1, 0));
+      assert.equal(w.sockets.length, wait > 0 ? 1 : 2, says);
+      await w.pass(1);
+      assert.equal(w.sockets.length, 2, says);
+    }
+  }
+});
+
+test('a refusal counts although another way fails after it, and not once there was a connection', async () => {
+  const w = httpWorld();
+  w.random = 0;
+  w.connect();
+  await w.pass(RUNG_MS);
+  w.take(BEGIN).ok(new Response('{}', { status: 503, headers: { 'Retry-After': '9' } }));
+  await settle();
+  w.sockets[0].onclose({ code: 1006 });
+  await w.pass(8999);
+  assert.equal(w.sockets.length, 1);
+  await w.pass(1);
+  assert.equal(w.sockets.length, 2);
+
+  await w.pass(RUNG_MS);
+  w.take(BEGIN).ok(new Response('{}', { status: 503, headers: { 'Retry-After': '9' } }));
+  await settle();
+  w.socket.onopen();
+  w.receive(welcome());
+  w.socket.onclose({ code: 1006 });
+  await w.pass(0);
+  assert.equal(w.sockets.length, 3);
 });
 
 /** A Room that has left while a post was under way: that one, and what was asked since. */
