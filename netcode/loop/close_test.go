@@ -1,10 +1,12 @@
 package loop
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -221,4 +223,44 @@ func TestDetachAfterFlush(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Who ends his stream with his last bytes still gets the answer to them.
+func TestAnswerToLastBytes(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		t.Run("flushed", func(t *testing.T) {
+			answerLastBytes(t, cfg, nil, func(c *Conn) { c.CloseAfterFlush(patience) })
+		})
+	})
+}
+
+func answerLastBytes(t *testing.T, cfg Config, want error, then func(*Conn)) {
+	l := start(t, cfg)
+	answer := pattern(20_000)
+	closed := make(chan error, 1)
+	c, nc := connect(t, l, &funcs{
+		read: func(c *Conn, b []byte) int {
+			c.Write(answer)
+			then(c)
+			return len(b)
+		},
+		closed: func(_ *Conn, err error) { closed <- err },
+	})
+	call(t, l, func() {
+		write(t, nc, "request")
+		if err := nc.CloseWrite(); err != nil {
+			t.Error(err)
+		}
+		s, ok := c.transport.(*stdConn)
+		for end := Now() + patience; ok && !s.failed() && Now() < end; {
+			runtime.Gosched() // the reader has the end too, when the loop comes to it
+		}
+	})
+	if got, err := io.ReadAll(nc); err != nil || !bytes.Equal(got, answer) {
+		t.Errorf("%d bytes of %d, %v", len(got), len(answer), err)
+	}
+	nc.Close()
+	if err := await(t, closed); err != want {
+		t.Errorf("closed with %v", err)
+	}
 }

@@ -176,7 +176,7 @@ func (s *stdConn) read(c *Conn) {
 	s.given()
 	switch {
 	case err == nil:
-	case c.flags&isDeparting != 0: // the end is met where c arrives
+	case c.flags&(isDeparting|isFlushing) != 0: // the end is met where c arrives, or when all is sent
 		s.full.Store(true)
 	case c.flags&isLingering != 0:
 		c.Close(nil)
