@@ -231,6 +231,7 @@ func TestAnswerToLastBytes(t *testing.T) {
 		t.Run("flushed", func(t *testing.T) {
 			answerLastBytes(t, cfg, nil, func(c *Conn) { c.CloseAfterFlush(patience) })
 		})
+		t.Run("written", func(t *testing.T) { answerLastBytes(t, cfg, io.EOF, func(*Conn) {}) })
 	})
 }
 

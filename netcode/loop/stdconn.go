@@ -41,6 +41,7 @@ type stdConn struct {
 	quitting bool // quit is closed
 
 	writing  bool // the owner's: a writer goroutine is at work
+	last     bool // the owner's: the peer has ended its stream, and the tail is still written
 	wrote    atomic.Bool
 	written  int
 	writeErr error
@@ -180,6 +181,13 @@ func (s *stdConn) read(c *Conn) {
 		s.full.Store(true)
 	case c.flags&isLingering != 0:
 		c.Close(nil)
+	case errors.Is(err, io.EOF) && c.flags&hasTail != 0:
+		// Other engines would have given the kernel some of it before they met the end.
+		s.full.Store(true)
+		if !s.last {
+			s.last = true
+			_ = s.nc.SetWriteDeadline(time.Now().Add(DefaultFlushTime)) // fails where the writer does
+		}
 	case errors.Is(err, io.EOF):
 		c.Close(io.EOF)
 	default:
@@ -240,11 +248,14 @@ func (s *stdConn) finishWrite() {
 		c.loop.stats.BytesOut += uint64(s.written)
 		c.sent(s.written)
 	}
-	if s.writeErr != nil {
+	switch {
+	case s.writeErr == nil:
+		s.update(c)
+	case s.last:
+		c.Close(io.EOF)
+	default:
 		c.Close(s.writeErr)
-		return
 	}
-	s.update(c)
 }
 
 func (s *stdConn) release() {
