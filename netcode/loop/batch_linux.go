@@ -165,7 +165,7 @@ func (q *batch) read(list []*Conn) {
 		part := list[:min(len(list), batchReads)]
 		list = list[len(part):]
 		for _, c := range part {
-			if c.fd < 0 || len(c.pending()) > batchRead/2 || q.broken {
+			if c.flags&isToRead != 0 && (c.fd < 0 || len(c.pending()) > batchRead/2 || q.broken) {
 				c.flags &^= isToRead
 				c.ReadNow()
 			}

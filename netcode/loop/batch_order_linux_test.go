@@ -87,6 +87,49 @@ func TestReadNowWithinABatch(t *testing.T) {
 	})
 }
 
+// ReadNow of a connection that is to be read in the same batch is its read: what it
+// brought, and the handler left, may be more than a batch has room for.
+func TestReadNowBeforeABatch(t *testing.T) {
+	batches(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		want := pattern(3 * batchRead)
+		var got []byte
+		calls := 0
+		second, two := connect(t, l, &funcs{read: func(_ *Conn, b []byte) int {
+			got = append(got[:0], b...)
+			calls++
+			return 0
+		}})
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		var first *Conn // is read before the batch: it has no descriptor
+		call(t, l, func() {
+			var err error
+			first, err = l.Attach(ours, &funcs{read: func(_ *Conn, b []byte) int {
+				for end := Now() + patience; len(got) < len(want) && Now() < end; {
+					second.ReadNow()
+				}
+				calls = 0
+				return len(b)
+			}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			first.Quiet(true)
+			second.Quiet(true)
+		})
+		write(t, theirs, "x")
+		until(t, l, "the reader has it", func() bool { return first.transport.(*stdConn).full.Load() })
+		readTogether(t, l, []*Conn{second, first}, func() { write(t, two, string(want)) })
+		call(t, l, func() {
+			if !bytes.Equal(got, want) || calls != 0 {
+				t.Errorf("%d bytes of %d, or others; read %d times more", len(got), len(want), calls)
+			}
+		})
+	})
+}
+
 // When the ring fails in the middle of a batch, what it left is done by single calls.
 func TestRingFailsWithinABatch(t *testing.T) {
 	t.Run("of reads", func(t *testing.T) {

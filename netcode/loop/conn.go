@@ -196,6 +196,7 @@ func (c *Conn) ReadNow() {
 	if !c.readable() {
 		return
 	}
+	c.flags &^= isToRead // this is it
 	if c.flags&isInBatch != 0 && c.loop.batch.claim(c) {
 		c.presentPending() // the socket may have no more
 	}

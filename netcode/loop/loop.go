@@ -265,8 +265,10 @@ func (l *Loop) readListed() {
 		l.batch.read(list)
 	default:
 		for _, c := range list {
-			c.flags &^= isToRead
-			c.ReadNow()
+			if c.flags&isToRead != 0 {
+				c.flags &^= isToRead
+				c.ReadNow()
+			}
 		}
 	}
 	clear(list)
