@@ -1,8 +1,11 @@
 package loop
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// reading is the Read call under way, for Detach.
+// reading is a Read call under way, for Detach.
 type reading struct {
 	conn *Conn
 	b    []byte
@@ -31,8 +34,10 @@ func (c *Conn) pending() []byte {
 
 // unread is a copy of the input that is not consumed, as Detach returns it.
 func (c *Conn) unread() []byte {
-	if c.loop.reading.conn == c {
-		return append([]byte(nil), c.loop.reading.b...)
+	for _, r := range slices.Backward(c.loop.readings) {
+		if r.conn == c {
+			return append([]byte(nil), r.b...)
+		}
 	}
 	return append([]byte(nil), c.pending()...)
 }
@@ -47,11 +52,13 @@ func (c *Conn) presentPending() {
 // present gives b, all unconsumed bytes, to the handler and keeps what it
 // leaves. b may be the pending bytes themselves.
 func (c *Conn) present(b []byte) {
-	before := c.loop.reading
+	l := c.loop
+	depth := len(l.readings)
+	l.readings = append(l.readings, reading{c, nil})
 	c.flags |= isReading
 	for again := true; again && len(b) > 0 && c.handler != nil; {
 		c.flags &^= isSwapped
-		c.loop.reading = reading{c, b}
+		l.readings[depth].b = b
 		n := c.handler.Read(c, b)
 		if n < 0 || n > len(b) {
 			panic(fmt.Sprintf("loop: Handler.Read consumed %d of %d bytes", n, len(b)))
@@ -59,7 +66,8 @@ func (c *Conn) present(b []byte) {
 		b = b[n:]
 		again = c.flags&isSwapped != 0 && c.flags&(isClosed|isDeparting|isFlushing|isLingering) == 0
 	}
-	c.loop.reading = before
+	l.readings[depth] = reading{}
+	l.readings = l.readings[:depth]
 	c.flags &^= isReading | isSwapped
 	c.leave(b)
 }

@@ -20,19 +20,19 @@ type Loop struct {
 	beat atomic.Uint64 // passes, for Watch
 	idle atomic.Bool   // in the ordinary wait, or not running
 
-	slots   slots
-	wheel   wheel
-	tasks   taskHeap
-	due     []*Task
-	ending  []*Conn // connections that settle has to look at
-	dead    []*Conn // of those, finished, their sockets to be freed
-	sides   []*side
-	buffers [][]byte
-	reading reading
-	slotEnd time.Duration
-	toRead  []*Conn // by ReadSoon
-	batch   batcher // nil: each read and send is a call of its own, always
-	busyOut int     // closed connections whose writer goroutine is not done
+	slots    slots
+	wheel    wheel
+	tasks    taskHeap
+	due      []*Task
+	ending   []*Conn // connections that settle has to look at
+	dead     []*Conn // of those, finished, their sockets to be freed
+	sides    []*side
+	buffers  [][]byte
+	readings []reading // the last is the innermost
+	slotEnd  time.Duration
+	toRead   []*Conn // by ReadSoon
+	batch    batcher // nil: each read and send is a call of its own, always
+	busyOut  int     // closed connections whose writer goroutine is not done
 
 	advancing bool // inside runTasks
 	stopping  bool

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -228,6 +229,40 @@ func TestDetach(t *testing.T) {
 			if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("after close: %v: a copy of the descriptor is open", err)
 			}
+		}
+	})
+}
+
+// Detach inside Read brings all that this Read was given, also when it is called by
+// the handler of another connection, which the first has read.
+func TestDetachWithinAnothersRead(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		unread := make(chan string, 1)
+		var outer *Conn
+		inner, in := connect(t, l, &funcs{read: func(_ *Conn, b []byte) int {
+			nc, rest, err := outer.Detach()
+			if err != nil {
+				t.Error(err)
+				return len(b)
+			}
+			nc.Close()
+			unread <- string(rest)
+			return len(b)
+		}})
+		var out *net.TCPConn
+		outer, out = connect(t, l, &funcs{read: func(*Conn, []byte) int {
+			for end := Now() + patience; outer.flags&isClosed == 0 && Now() < end; {
+				inner.ReadNow()
+				runtime.Gosched()
+			}
+			return 0
+		}})
+		call(t, l, func() { inner.Quiet(true) })
+		write(t, in, "x")
+		write(t, out, "unread")
+		if got := await(t, unread); got != "unread" {
+			t.Errorf("detached with %q", got)
 		}
 	})
 }
