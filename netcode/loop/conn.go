@@ -206,7 +206,8 @@ func (c *Conn) ReadNow() {
 }
 
 // ReadSoon has the socket read before the tasks that are due run, together with
-// those of all connections for which it is called meanwhile. A Preparer calls it.
+// those of all connections for which it is called meanwhile. A Preparer calls it;
+// outside of Prepare it is for when tasks are due next.
 func (c *Conn) ReadSoon() {
 	if c.flags&isToRead == 0 && c.readable() {
 		c.flags |= isToRead

@@ -272,7 +272,7 @@ func (l *Loop) readListed() {
 		}
 	}
 	clear(list)
-	l.toRead = list[:0]
+	l.toRead = append(list[:0], l.toRead...) // handlers may have asked for more
 }
 
 // deliver runs the mail that is there now.

@@ -1,5 +1,7 @@
 package loop
 
+import "slices"
+
 // settle ends a batch of callbacks: it sends, closes, moves and presents again what
 // they asked for, then frees the sockets. Callbacks made here may ask for more.
 func (l *Loop) settle() {
@@ -78,6 +80,11 @@ func (l *Loop) depart(c *Conn) {
 		c.transport.update(c)
 		c.arrived(then)
 		return
+	}
+	if c.flags&isToRead != 0 {
+		c.flags &^= isToRead
+		i := slices.Index(l.toRead, c)
+		l.toRead = slices.Delete(l.toRead, i, i+1)
 	}
 	c.transport.depart(c, l)
 	if l.slots.drop(c) {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -244,3 +245,50 @@ func TestWatchdog(t *testing.T) {
 }
 
 func hangForTest(hold chan struct{}) { <-hold }
+
+// ReadSoon outside of Prepare is for the next tasks that are due, if the connection is
+// still there.
+func TestReadSoonOutsideOfPrepare(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l, to := start(t, cfg), start(t, cfg)
+		got := make(chan *Loop, 2)
+		quiet := &funcs{read: func(c *Conn, b []byte) int { got <- c.Loop(); return len(b) }}
+		second, two := connect(t, l, quiet)
+		first, one := connect(t, l, &funcs{read: func(_ *Conn, b []byte) int {
+			second.ReadSoon()
+			return len(b)
+		}})
+		moving, three := connect(t, l, quiet)
+		arrived := make(chan struct{})
+		call(t, l, func() {
+			for _, c := range []*Conn{first, second, moving} {
+				c.Quiet(true)
+			}
+			moving.ReadSoon()
+			moving.Move(to, func(c *Conn) { c.Quiet(true); close(arrived) })
+		})
+		await(t, arrived)
+		for _, nc := range []net.Conn{one, two, three} {
+			write(t, nc, "x")
+		}
+		var task, other *Task
+		call(t, l, func() {
+			task = l.Add(preparer(func() { first.ReadSoon() }))
+		})
+		if await(t, got) != l {
+			t.Error("the one that moved is read")
+		}
+		call(t, l, func() { task.Remove() })
+		call(t, to, func() { other = to.Add(preparer(func() { moving.ReadSoon() })) })
+		if await(t, got) != to {
+			t.Error("read where it was before")
+		}
+		call(t, to, func() { other.Remove() })
+	})
+}
+
+// preparer is a Preparer that runs in every slot.
+type preparer func()
+
+func (p preparer) Prepare(time.Duration)                        { p() }
+func (preparer) Advance(now time.Duration) (next time.Duration) { return now }
