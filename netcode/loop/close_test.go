@@ -225,6 +225,29 @@ func TestDetachAfterFlush(t *testing.T) {
 	})
 }
 
+// What a peer sends after the last flush goes to no handler, and is counted.
+func TestLateInputIsCounted(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		closed := make(chan error, 1)
+		c, nc := connect(t, l, &funcs{
+			read:   func(*Conn, []byte) int { t.Error("read while closing"); return 0 },
+			closed: func(_ *Conn, err error) { closed <- err },
+		})
+		call(t, l, func() { c.CloseAfterFlush(patience) })
+		write(t, nc, "late")
+		nc.Close()
+		if err := await(t, closed); err != nil {
+			t.Errorf("closed with %v", err)
+		}
+		call(t, l, func() {
+			if s := l.Stats(); s.BytesIn != 4 || s.Reads != 1 {
+				t.Errorf("%d bytes in %d reads", s.BytesIn, s.Reads)
+			}
+		})
+	})
+}
+
 // Who ends his stream with his last bytes still gets the answer to them.
 func TestAnswerToLastBytes(t *testing.T) {
 	engines(t, func(t *testing.T, cfg Config) {

@@ -165,9 +165,11 @@ func (s *stdConn) read(c *Conn) {
 		return
 	}
 	b, err := s.take()
-	if c.flags&isLingering == 0 && len(b) > 0 {
+	if len(b) > 0 {
 		c.loop.stats.Reads++
 		c.loop.stats.BytesIn += uint64(len(b))
+	}
+	if c.flags&isLingering == 0 && len(b) > 0 {
 		if len(c.pending()) > 0 {
 			c.side.pending = append(c.side.pending, b...)
 			b = c.side.pending
