@@ -34,7 +34,8 @@ func keeperOf(nc net.Conn) Keeper {
 // Close, so that c does not have to.
 func (c *Conn) tellsKeeper() bool {
 	s, ok := c.transport.(*stdConn)
-	return ok && keeperOf(s.nc) == c.keeper
+	// While it is dialled there is nothing under it yet, and nc is the dialler's.
+	return ok && c.flags&isConnecting == 0 && keeperOf(s.nc) == c.keeper
 }
 
 // Close implements net.Conn.

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -100,4 +101,33 @@ func TestKeeperIsToldOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A connection that is closed while it is dialled tells its keeper, whatever the
+// dialler does meanwhile.
+func TestKeeperOfDialledConnection(t *testing.T) {
+	engines(t, func(t *testing.T, cfg Config) {
+		l := start(t, cfg)
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		k := &counted{}
+		call(t, l, func() {
+			c, err := l.Dial(ln.Addr().String(), &funcs{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.SetKeeper(k)
+			// The dialler is done when its goroutine is gone. To look at what it sets
+			// would put its writes in order with what follows.
+			for end := Now() + patience; bytes.Contains(allStacks(), []byte("(*stdConn).dial.")) && Now() < end; {
+				runtime.Gosched()
+			}
+			c.Close(nil)
+		})
+		until(t, l, "the keeper is told", func() bool { return k.Load() == 1 })
+	})
 }
