@@ -66,9 +66,7 @@ func TestCloseInsideCallbacks(t *testing.T) {
 			}
 		}
 		for _, nc := range peers {
-			if _, err := nc.Read(make([]byte, 1)); err == nil {
-				t.Error("open")
-			}
+			wantEnd(t, nc)
 		}
 		call(t, l, func() {
 			if l.Stats().Conns != 0 || len(closed) != 0 {
@@ -82,9 +80,7 @@ func TestNilHandlerCloses(t *testing.T) {
 	engines(t, func(t *testing.T, cfg Config) {
 		l := start(t, cfg)
 		nc := dial(t, listen(t, l, func(*Conn) Handler { return nil }))
-		if _, err := nc.Read(make([]byte, 1)); err == nil {
-			t.Error("open")
-		}
+		wantEnd(t, nc)
 	})
 }
 
