@@ -76,6 +76,35 @@ func TestCloseInsideCallbacks(t *testing.T) {
 	})
 }
 
+// What Read returns does not matter once it has ended its connection.
+func TestResultOfReadAfterTheEnd(t *testing.T) {
+	ends := map[string]func(t *testing.T, c *Conn){
+		"Close":           func(_ *testing.T, c *Conn) { c.Close(nil) },
+		"CloseAfterFlush": func(_ *testing.T, c *Conn) { c.CloseAfterFlush(patience) },
+		"Detach": func(t *testing.T, c *Conn) {
+			nc, _, err := c.Detach()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			nc.Close()
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			engines(t, func(t *testing.T, cfg Config) {
+				l := start(t, cfg)
+				_, nc := connect(t, l, &funcs{read: func(c *Conn, b []byte) int {
+					end(t, c)
+					return len(b) + 1
+				}})
+				write(t, nc, "x")
+				wantEnd(t, nc)
+			})
+		})
+	}
+}
+
 func TestNilHandlerCloses(t *testing.T) {
 	engines(t, func(t *testing.T, cfg Config) {
 		l := start(t, cfg)

@@ -60,11 +60,14 @@ func (c *Conn) present(b []byte) {
 		c.flags &^= isSwapped
 		l.readings[depth].b = b
 		n := c.handler.Read(c, b)
+		if c.flags&(isClosed|isFlushing|isLingering) != 0 {
+			break // n does not matter
+		}
 		if n < 0 || n > len(b) {
 			panic(fmt.Sprintf("loop: Handler.Read consumed %d of %d bytes", n, len(b)))
 		}
 		b = b[n:]
-		again = c.flags&isSwapped != 0 && c.flags&(isClosed|isDeparting|isFlushing|isLingering) == 0
+		again = c.flags&isSwapped != 0 && c.flags&isDeparting == 0
 	}
 	l.readings[depth] = reading{}
 	l.readings = l.readings[:depth]
