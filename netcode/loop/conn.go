@@ -313,7 +313,7 @@ func (c *Conn) Move(to *Loop, then func(c *Conn)) {
 // were read and not consumed: inside Read those are all that Read was given.
 // Closed is not called. The net.Conn has the address of RemoteAddr and tells the
 // keeper, if there is one, of its Close. It fails with ErrTailPending while bytes
-// are unsent.
+// are unsent; for want of a descriptor too, and then the connection is closed.
 func (c *Conn) Detach() (net.Conn, []byte, error) {
 	c.sendQueued()
 	if c.flags&(hasTail|isConnecting|isFlushing) == 0 && c.flags&isInBatch != 0 {
