@@ -81,11 +81,9 @@ func (l *Loop) depart(c *Conn) {
 		c.arrived(then)
 		return
 	}
-	if c.flags&isToRead != 0 {
-		c.flags &^= isToRead
-		i := slices.Index(l.toRead, c)
-		l.toRead = slices.Delete(l.toRead, i, i+1)
-	}
+	// Also without isToRead, which ReadNow has cleared: this loop is not to look at c.
+	l.toRead = slices.DeleteFunc(l.toRead, func(x *Conn) bool { return x == c })
+	c.flags &^= isToRead
 	c.transport.depart(c, l)
 	if l.slots.drop(c) {
 		l.stats.Conns--

@@ -265,9 +265,16 @@ func TestReadSoonOutsideOfPrepare(t *testing.T) {
 				c.Quiet(true)
 			}
 			moving.ReadSoon()
+			moving.ReadNow()
+			moving.ReadSoon()
 			moving.Move(to, func(c *Conn) { c.Quiet(true); close(arrived) })
 		})
 		await(t, arrived)
+		call(t, l, func() {
+			if slices.Contains(l.toRead, moving) {
+				t.Error("the one that moved is still to be read here")
+			}
+		})
 		for _, nc := range []net.Conn{one, two, three} {
 			write(t, nc, "x")
 		}
