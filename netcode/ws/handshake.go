@@ -74,7 +74,7 @@ func precheck(cfg *Config, req *Request) *RejectError {
 	if !h.checkFields() {
 		return reject(RejectMalformed, http.StatusBadRequest, "malformed header")
 	}
-	for _, name := range [...]string{"Host", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin", siteField} {
+	for _, name := range [...]string{"Host", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin", "Content-Length", siteField} {
 		if _, n := h.field(name); n > 1 {
 			return reject(RejectMalformed, http.StatusBadRequest, name+" header sent twice")
 		}

@@ -88,6 +88,7 @@ var handshakeCases = []struct {
 	{"post", headOf("POST /v1/ws HTTP/1.1"), nil, 405, RejectMethod},
 	{"http 1.0", headOf("GET /v1/ws HTTP/1.0"), nil, 505, RejectMalformed},
 	{"a body", headOf("+Content-Length: 5"), nil, 400, RejectMalformed},
+	{"two lengths", headOf("+Content-Length: 0", "+Content-Length: 5"), nil, 400, RejectMalformed},
 	{"chunked", headOf("+Transfer-Encoding: chunked"), nil, 400, RejectMalformed},
 	{"folded line", headOf("+X: a\r\n b"), nil, 400, RejectMalformed},
 	{"blank before colon", headOf("+X : a"), nil, 400, RejectMalformed},
