@@ -28,8 +28,8 @@ type Answer struct {
 	Body []byte
 	// Over says that the room is over and nothing more will come.
 	Over bool
-	// Past says that there was more already: the same question will have the same
-	// answer for as long as it is kept.
+	// Past says that Body is what followed the cursor, and that there was more
+	// already: the same question will have the same answer for as long as it is kept.
 	Past bool
 }
 
@@ -141,13 +141,14 @@ func (p *Poll) read() Answer {
 		l.stats.Raw += uint64(len(e.plain.b))
 		l.stats.Wire += uint64(len(e.plain.b))
 	}
-	a.Past = n < p.tier.head
+	more := n < p.tier.head
+	a.Past = more && p.q.HasCursor && p.reset == ""
 	b := append(append([]byte(`{"cursor":"`), l.cursor(at)...), '"')
 	if p.reset != "" {
 		b = append(append(append(b, `,"reset":"`...), p.reset...), '"')
 	}
 	b = append(b, `,"upToDate":`...)
-	if a.Past {
+	if more {
 		b = append(b, "false"...)
 	} else {
 		b = append(b, "true"...)

@@ -2,6 +2,7 @@ package sse
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,6 +80,41 @@ func TestPollEndsWithoutNews(t *testing.T) {
 	r.wait(MaxWait + time.Second)
 	if long.n != 1 {
 		t.Fatal("waits for longer than the most")
+	}
+}
+
+// Only an answer that the same question will have again may be kept by caches: not
+// that of who asks for the newest, or is given it in place of what is gone.
+func TestOnlyThePastIsCached(t *testing.T) {
+	r := newRig(t, nil)
+	for range 3000 {
+		r.road.cars.Add(car{Name: "abcdefghijklmnop"})
+	}
+	r.poll(0, 0)
+	for range 16 {
+		r.step(func() {
+			for _, c := range r.road.cars.All() {
+				c.X++
+			}
+		})
+	}
+	for _, c := range []struct {
+		cursor game.Tick
+		cache  string
+	}{
+		{0, "public, max-age=1"},
+		{99, "public, max-age=1"},
+		{1, "public, max-age=60, immutable"},
+		{16, "no-store"},
+	} {
+		a := r.poll(c.cursor, 0)
+		if c.cursor != 16 && a.UpTo {
+			t.Fatalf("cursor %d: %d bytes are all there is", c.cursor, len(a.Body))
+		}
+		_, fields, _ := a.Response()
+		if i := slices.Index(fields, [2]string{"Cache-Control", c.cache}); i < 0 {
+			t.Errorf("cursor %d: fields %v, want %s", c.cursor, fields, c.cache)
+		}
 	}
 }
 
