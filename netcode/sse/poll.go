@@ -20,6 +20,7 @@ type Poll struct {
 	due    time.Duration // when what came is told; 0: nothing came
 	until  time.Duration // when it is told that nothing came
 	gone   bool
+	slot   int // in tier.polls
 }
 
 // Answer is what a poll is told.
@@ -52,6 +53,7 @@ func (l *Log) Poll(now time.Duration, q Request, wait time.Duration, answer func
 		p.reset = reasons[why]
 	}
 	l.readers++
+	p.slot = len(p.tier.polls)
 	p.tier.polls = append(p.tier.polls, p)
 	if p.tier.head > p.next {
 		p.due = now
@@ -74,12 +76,12 @@ func (p *Poll) Leave() {
 		return
 	}
 	p.gone = true
-	for i, o := range p.tier.polls {
-		if o == p {
-			p.tier.polls = append(p.tier.polls[:i], p.tier.polls[i+1:]...)
-			break
-		}
-	}
+	list := p.tier.polls
+	last := len(list) - 1
+	list[p.slot] = list[last]
+	list[p.slot].slot = p.slot
+	list[last] = nil
+	p.tier.polls = list[:last]
 	p.log.readers--
 }
 

@@ -2,7 +2,9 @@ package sse
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -80,6 +82,60 @@ func TestPollEndsWithoutNews(t *testing.T) {
 	r.wait(MaxWait + time.Second)
 	if long.n != 1 {
 		t.Fatal("waits for longer than the most")
+	}
+}
+
+// Polls end in any order, and those that are left are answered.
+func TestPollsLeaveInAnyOrder(t *testing.T) {
+	r := newRig(t, nil)
+	r.poll(0, 0)
+	r.steps(2)
+	const n = 50
+	var polls [n]*Poll
+	var answers [n]int
+	for i := range polls {
+		polls[i] = r.log.Poll(r.now, Request{HasCursor: true, Epoch: 7, Tick: r.tick}, 10*time.Second, func(Answer) { answers[i]++ })
+	}
+	order := rand.New(rand.NewPCG(1, 2)).Perm(n)
+	left := order[:n/2]
+	for _, i := range left {
+		polls[i].Leave()
+		polls[i].Leave()
+	}
+	if got := r.log.Readers(); got != n-len(left) {
+		t.Fatalf("%d wait after %d of %d left", got, len(left), n)
+	}
+	r.steps(4)
+	for i, got := range answers {
+		if want := 1; slices.Contains(left, i) == (got == want) {
+			t.Errorf("poll %d: %d answers", i, got)
+		}
+	}
+	if r.log.Readers() != 0 {
+		t.Errorf("%d wait for nothing", r.log.Readers())
+	}
+}
+
+// BenchmarkPolls answers polls that wait for the same tick.
+func BenchmarkPolls(b *testing.B) {
+	for _, n := range []int{1_000, 20_000, 50_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			r := newRig(b, nil)
+			r.log.Poll(r.now, Request{}, 0, func(Answer) {})
+			r.steps(2)
+			for b.Loop() {
+				b.StopTimer()
+				for range n {
+					r.log.Poll(r.now, Request{HasCursor: true, Epoch: 7, Tick: r.log.base}, MaxWait, func(Answer) {})
+				}
+				r.steps(1)
+				b.StartTimer()
+				for r.log.Readers() > 0 {
+					r.steps(1)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed())/float64(b.N*n), "ns/poll")
+		})
 	}
 }
 

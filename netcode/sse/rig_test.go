@@ -38,7 +38,7 @@ const testRate = 20
 
 // rig is a log with a game, a ring and a clock.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	sim   *game.Sim
 	road  *road
 	ring  *delta.Ring
@@ -49,7 +49,7 @@ type rig struct {
 	next  time.Duration
 }
 
-func newRig(t *testing.T, edit func(*Config)) *rig {
+func newRig(t testing.TB, edit func(*Config)) *rig {
 	r := &rig{t: t, now: time.Second}
 	kind := game.Define("road", game.Options{TickRate: testRate}, func(w *game.World) game.Game[struct{}] {
 		r.road = &road{w, game.NewTable[car](w, "car"), game.NewEvent[horn](w, "horn")}
