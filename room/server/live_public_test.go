@@ -304,7 +304,7 @@ func TestPublicBadRequests(t *testing.T) {
 // shuts down are.
 func TestPublicEnds(t *testing.T) {
 	onEngines(t, func(t *testing.T, cfg Config) {
-		cfg.Kinds = []*game.Kind{matches, walkers}
+		cfg.Kinds, cfg.Origins = []*game.Kind{matches, walkers}, []string{"https://page.example"}
 		l := run(t, cfg)
 		ann := l.join(client.Config{Kind: "matches", Room: "m"})
 		r := l.watch("/v1/rooms/m/spectate")
@@ -315,8 +315,12 @@ func TestPublicEnds(t *testing.T) {
 		if _, more := r.next(); more {
 			t.Error("something follows the end")
 		}
-		if again := l.watch("/v1/rooms/m/spectate"); again.resp.StatusCode != http.StatusNoContent {
-			t.Errorf("a reader of what is over: %d", again.resp.StatusCode)
+		// A page of another origin is to see the 204 too: its EventSource would take
+		// an error for a broken connection, and come again.
+		const page = "https://page.example"
+		again := l.watch("/v1/rooms/m/spectate", "Origin", page).resp
+		if again.StatusCode != http.StatusNoContent || again.Header.Get("Access-Control-Allow-Origin") != page {
+			t.Errorf("a reader of what is over: %d %v", again.StatusCode, again.Header)
 		}
 		l.join(client.Config{Kind: "walkers", Room: "r"})
 		r = l.watch("/v1/rooms/r/spectate")

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -104,8 +105,12 @@ func (v *visit) arrive(c *loop.Conn) {
 	case p.log.ServeConn(c, v.q, v.cors):
 		return
 	}
-	// Over: 204 tells an EventSource not to connect again.
-	if c.Write([]byte("HTTP/1.1 204 No Content\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n")) == nil {
+	// Over: 204 tells an EventSource not to connect again, if its page may see that.
+	b := []byte("HTTP/1.1 204 No Content\r\nCache-Control: no-store\r\nVary: Origin\r\nConnection: close\r\n")
+	for _, f := range v.cors {
+		b = fmt.Appendf(b, "%s: %s\r\n", f[0], f[1])
+	}
+	if c.Write(append(b, "\r\n"...)) == nil {
 		c.CloseAfterFlush(0)
 	}
 }
