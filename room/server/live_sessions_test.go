@@ -436,6 +436,11 @@ func TestSessionErrors(t *testing.T) {
 	if r.status != 204 || r.header.Get("Access-Control-Allow-Origin") != "https://game.example" || r.header.Get("Access-Control-Allow-Headers") == "" {
 		t.Errorf("preflight: %d %v", r.status, r.header)
 	}
+	// A page of another origin reads no other fields but some of fetch's own choice.
+	r = bob.do(http.MethodGet, bob.at("/poll?wait=0"), nil, "Origin", "https://game.example")
+	if r.header.Get("Access-Control-Expose-Headers") != "Retry-After, Roomd-Superseded" {
+		t.Errorf("poll: %v", r.header)
+	}
 	if r := bob.do(http.MethodPut, bob.at(""), nil); r.status != http.StatusMethodNotAllowed {
 		t.Errorf("PUT: %d", r.status)
 	}

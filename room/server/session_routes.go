@@ -21,6 +21,9 @@ import (
 
 const sessionsPath = "/v1/sessions"
 
+// supersededField is a response's that has nothing since a newer request reads.
+const supersededField = "Roomd-Superseded"
+
 // sessionRoutes adds them.
 func (s *Server) sessionRoutes(mux *http.ServeMux) {
 	one := sessionsPath + "/{id}"
@@ -43,6 +46,9 @@ func (s *Server) allowed(serve http.HandlerFunc) http.HandlerFunc {
 		}
 		for _, f := range corsFields(origin) {
 			w.Header().Set(f[0], f[1])
+		}
+		if origin != "" { // a page reads few other fields (https://fetch.spec.whatwg.org/#http-access-control-expose-headers)
+			w.Header().Set("Access-Control-Expose-Headers", "Retry-After, "+supersededField)
 		}
 		w.Header().Set("Vary", "Origin")
 		w.Header().Set("Cache-Control", "no-store, no-transform")
@@ -203,7 +209,7 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request, k *httpLink
 func writeBatch(w http.ResponseWriter, b sse.Batch) {
 	if len(b.Messages) == 0 {
 		if b.Superseded {
-			w.Header().Set("Roomd-Superseded", "1")
+			w.Header().Set(supersededField, "1")
 		}
 		w.WriteHeader(http.StatusNoContent)
 		return
