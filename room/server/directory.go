@@ -70,8 +70,11 @@ type ask struct {
 	spectate bool
 }
 
-// place finds or makes the room for a and claims a seat there. The caller
-// releases the claim when the room has answered.
+// seat reports whether it takes a free seat.
+func (a *ask) seat() bool { return !a.resume && !a.spectate }
+
+// place finds or makes the room for a and claims a seat there, if it takes one. The
+// caller releases the claim when the room has answered.
 func (d *directory) place(a ask) (*hosted, error) {
 	kind := d.srv.kinds[a.kind]
 	if kind == nil {
@@ -93,7 +96,9 @@ func (d *directory) place(a ask) (*hosted, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.claims.Add(1)
+	if a.seat() {
+		h.claims.Add(1)
+	}
 	return h, nil
 }
 
@@ -108,13 +113,13 @@ func (d *directory) find(kind *game.Kind, a ask) (*hosted, error) {
 	}
 	h := d.rooms[a.room]
 	switch {
-	case h == nil && (a.resume || a.spectate):
+	case h == nil && !a.seat():
 		return nil, errNoRoom
 	case h == nil:
 		return nil, nil
 	case h.kind != kind:
 		return nil, errOtherKind
-	case !a.resume && !a.spectate && h.free() <= 0:
+	case a.seat() && h.free() <= 0:
 		return nil, errFull
 	}
 	return h, nil

@@ -44,7 +44,7 @@ func playEdge(e *room.Edge) *play { return &play{venue: e, edge: e} }
 type hosted struct {
 	id     string
 	loop   *loop.Loop
-	claims atomic.Int32 // sessions placed here whose join is not yet answered
+	claims atomic.Int32 // seats for sessions placed here whose join is not yet answered
 
 	srv      *Server
 	play     atomic.Pointer[play] // changes on the loop

@@ -52,6 +52,24 @@ func TestRoomsByNameAndWhenFull(t *testing.T) {
 	})
 }
 
+// Those on their way to a room who need no free seat in it take none.
+func TestSpectatorsOnTheirWayTakeNoSeat(t *testing.T) {
+	l := run(t, Config{})
+	pair := client.Config{Kind: "pair", Room: "den"}
+	l.join(pair)
+	for _, a := range []ask{{kind: "pair", room: "den", spectate: true}, {kind: "pair", room: "den", resume: true}} {
+		for range 5 {
+			if _, err := l.dir.place(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.join(pair)
+	if n := l.players("den"); n != 2 {
+		t.Errorf("%d players", n)
+	}
+}
+
 func TestResumeKeepsTheSeat(t *testing.T) {
 	onEngines(t, func(t *testing.T, cfg Config) {
 		l := run(t, cfg)

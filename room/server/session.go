@@ -51,7 +51,7 @@ type session struct {
 	host   *hosted
 	viewer *room.Viewer
 	slot   int  // in host.sessions, -1 when not there
-	claim  bool // host.claims counts this session
+	claim  bool // host.claims counts a seat for this session
 
 	window time.Duration // second that messages are counted in
 	count  int
@@ -299,14 +299,14 @@ func (s *session) located(a ask, to located) {
 	}
 }
 
-// seat claims a place in a room here.
+// seat goes to a room here, and claims the seat that it is to have there.
 func (s *session) seat(a ask) {
 	h, err := s.srv.dir.place(a)
 	if err != nil {
 		s.Bye(byeCode(err), err.Error(), s.srv.wait(byeCode(err)))
 		return
 	}
-	s.host, s.claim = h, true
+	s.host, s.claim = h, a.seat()
 	if s.conn.Loop() == h.loop {
 		s.arrive()
 		return
