@@ -94,7 +94,7 @@ func newAuthority(cfg ACME, log *slog.Logger) (*authority, error) {
 	a := &authority{log: log, hosts: map[string]*host{}}
 	a.manager = &autocert.Manager{Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(cfg.Cache), HostPolicy: autocert.HostWhitelist(cfg.Hosts...)}
 	directory := cmp.Or(cfg.Directory, autocert.DefaultACMEDirectory)
-	a.manager.Client = &acme.Client{DirectoryURL: directory, HTTPClient: &http.Client{Transport: &witness{log: log}}}
+	a.manager.Client = &acme.Client{DirectoryURL: directory, HTTPClient: &http.Client{Transport: &transport{log: log}}}
 	for _, name := range cfg.Hosts {
 		name = canonical(name)
 		a.hosts[name] = &host{name: name}
@@ -230,5 +230,5 @@ func (a *authority) fill(s *Stats) {
 			s.Expires = cert.Leaf.NotAfter
 		}
 	}
-	s.Reloads, s.Unusable = a.made, a.failed
+	s.Reloads, s.Failures = a.made, a.failed
 }

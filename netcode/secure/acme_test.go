@@ -131,7 +131,7 @@ func TestACME(t *testing.T) {
 		}
 		// One attempt for the host whose certificate cannot be made, however many come.
 		r.eventually("all are counted", func(s Stats) bool {
-			return s.Results[Done] == 3 && s.Results[Failed] == 4 && s.Results[Strange] == 10 && s.Busy == 0 && s.Reloads == 1 && s.Unusable == 1
+			return s.Results[Done] == 3 && s.Results[Failed] == 4 && s.Results[OtherHost] == 10 && s.Busy == 0 && s.Reloads == 1 && s.Failures == 1
 		})
 		if s := r.gate.Stats(); time.Until(s.Expires) < 59*24*time.Hour {
 			t.Errorf("expires %v", s.Expires)
@@ -246,7 +246,7 @@ func TestRenewal(t *testing.T) {
 
 // The reasons of an authority are logged, each once in a while, and arrive whole
 // where they belong.
-func TestWitness(t *testing.T) {
+func TestReasonsOfAnAuthority(t *testing.T) {
 	const (
 		limited = `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}`
 		nonce   = `{"type":"urn:ietf:params:acme:error:badNonce","detail":"old"}`
@@ -266,7 +266,7 @@ func TestWitness(t *testing.T) {
 	}))
 	defer ca.Close()
 	var said bytes.Buffer
-	c := http.Client{Transport: &witness{log: slog.New(slog.NewTextHandler(&said, nil))}}
+	c := http.Client{Transport: &transport{log: slog.New(slog.NewTextHandler(&said, nil))}}
 	for _, name := range []string{"valid", "nonce", "limited", "limited", "long", "invalid", "html"} {
 		res, err := c.Get(ca.URL + "/" + name)
 		if err != nil {

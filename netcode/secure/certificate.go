@@ -55,7 +55,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 
 // fill implements certificates.
 func (c *certificate) fill(s *Stats) {
-	s.Reloads, s.Unusable = c.reloads.Load(), c.failures.Load()
+	s.Reloads, s.Failures = c.reloads.Load(), c.failures.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Expires = c.pair.Leaf.NotAfter

@@ -12,6 +12,6 @@
 //
 // # What the caller owes
 //
-// Gate.Accept and Config.Admit run on the loop that listens. Config.Take runs on the goroutine of
-// the handshake and owns what it is given.
+// Gate.Accept, Config.Admit and Config.Source run on the loop that listens.
+// Config.Take runs on the goroutine of the handshake and owns what it is given.
 package secure

@@ -68,7 +68,7 @@ func NewGate(cfg Config) (*Gate, error) {
 func (g *Gate) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	cert, err := g.cert.get(hello)
 	if errors.Is(err, ErrOtherHost) {
-		hello.Conn.(*readConn).strange = err
+		hello.Conn.(*readConn).otherHost = err
 		return nil, nil
 	}
 	return cert, err
@@ -194,9 +194,9 @@ func (g *Gate) shake(v visitor) *tls.Conn {
 	case err == nil:
 		g.count[Done].Add(1)
 		return tc
-	case v.nc.strange != nil:
-		err = v.nc.strange
-		g.count[Strange].Add(1)
+	case v.nc.otherHost != nil:
+		err = v.nc.otherHost
+		g.count[OtherHost].Add(1)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		g.count[Late].Add(1)
 	default:

@@ -86,8 +86,8 @@ func (h *hello) Closed(*loop.Conn, error) {}
 // readConn is a connection with bytes that were already read from it.
 type readConn struct {
 	net.Conn
-	read    []byte
-	strange error // why Gate.certificate has none
+	read      []byte
+	otherHost error // of Gate.certificate: it has none for the host that is asked for
 }
 
 // NetConn is the connection itself.

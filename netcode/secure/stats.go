@@ -7,18 +7,18 @@ type Result uint8
 
 // The results, each counted in Stats.Results.
 const (
-	Done    Result = iota // given to Config.Take, or all that an authority wanted
-	Failed                // the two did not agree, or the peer left
-	Late                  // not over in time, or nothing was said
-	Refused               // by Config.Admit, or too many were there, in all or of the source
-	Plain                 // the peer did not speak TLS
-	Strange               // for a host that is none of Config.ACME
+	Done      Result = iota // given to Config.Take, or all that an authority wanted
+	Failed                  // the two did not agree, or the peer left
+	Late                    // not over in time, or nothing was said
+	Refused                 // by Config.Admit, or too many were there, in all or of the source
+	Plain                   // the peer did not speak TLS
+	OtherHost               // for a host that is none of Config.ACME
 	results
 )
 
 // String names the result as a metric label.
 func (r Result) String() string {
-	names := [results]string{"done", "failed", "late", "refused", "plain", "strange"}
+	names := [results]string{"done", "failed", "late", "refused", "plain", "other_host"}
 	if r < results {
 		return names[r]
 	}
@@ -30,8 +30,8 @@ type Stats struct {
 	Results  [results]uint64 // connections that are through, by Result
 	Busy     int             // handshakes now
 	Waiting  int             // connections that wait for one now
-	Reloads  uint64          // times that changed files were read, or certificates came by ACME
-	Unusable uint64          // changes of the files that could not be used, or attempts by ACME that failed, or renewals that are late
+	Reloads  uint64          // changed files taken into use, or certificates that came by ACME
+	Failures uint64          // changed files that could not be used, and by ACME attempts that failed and renewals that are late
 	Expires  time.Time       // the end of the certificate in use, of the first of several to end; zero: none is
 }
 

@@ -60,7 +60,7 @@ func (c *collector) tls(m emitter) {
 	m.gauge("tls_handshakes", "Handshakes under way.", float64(s.Busy))
 	m.gauge("tls_waiting", "Connections that wait for a handshake to end.", float64(s.Waiting))
 	m.counter("tls_reloads_total", "Changed certificates, and those by ACME, taken into use.", s.Reloads)
-	m.counter("tls_reloads_failed_total", "Changed certificates that could not be used, and by ACME attempts that failed and renewals that are late.", s.Unusable)
+	m.counter("tls_reloads_failed_total", "Changed certificates that could not be used, and by ACME attempts that failed and renewals that are late.", s.Failures)
 	if !s.Expires.IsZero() {
 		m.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use ends, the first of them.", float64(s.Expires.Unix()))
 	}

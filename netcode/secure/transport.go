@@ -14,9 +14,10 @@ import (
 	"github.com/roomd/roomd/netcode/loop"
 )
 
-// witness is a transport to an ACME authority that logs its reasons. The manager
-// tells neither why the authority did not reach a host nor why a renewal failed.
-type witness struct {
+// transport is the way to an ACME authority. It logs the reasons that come back, since
+// the manager tells neither why the authority did not reach a host nor why a renewal
+// failed.
+type transport struct {
 	log *slog.Logger
 
 	mu   sync.Mutex
@@ -39,10 +40,10 @@ type answer struct {
 const badNonce = "urn:ietf:params:acme:error:badNonce"
 
 // RoundTrip implements http.RoundTripper.
-func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
-		w.say("no answer", err.Error())
+		t.say("no answer", err.Error())
 		return nil, err
 	}
 	var a answer
@@ -55,14 +56,14 @@ func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 		}{io.MultiReader(bytes.NewReader(b), res.Body), res.Body}
 	}
 	if res.StatusCode >= http.StatusBadRequest && a.Type != badNonce {
-		w.say(res.Status, cmp.Or(a.Detail, a.Type))
+		t.say(res.Status, cmp.Or(a.Detail, a.Type))
 	}
 	if a.Error.Type != "" {
-		w.say(a.Error.Type, a.Error.Detail)
+		t.say(a.Error.Type, a.Error.Detail)
 	}
 	for _, c := range a.Challenges {
 		if c.Error.Type != "" {
-			w.say(c.Error.Type, c.Error.Detail)
+			t.say(c.Error.Type, c.Error.Detail)
 		}
 	}
 	return res, nil
@@ -70,13 +71,13 @@ func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // say logs a reason, unless it is the one said a moment ago: of an authority that
 // is out of order the client asks again every ten seconds.
-func (w *witness) say(what, why string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (t *transport) say(what, why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	now, said := loop.Now(), what+why
-	if said == w.said && now < w.at+acmeRetry {
+	if said == t.said && now < t.at+acmeRetry {
 		return
 	}
-	w.said, w.at = said, now
-	w.log.Warn("trouble with the ACME authority", "problem", what, "detail", why)
+	t.said, t.at = said, now
+	t.log.Warn("trouble with the ACME authority", "problem", what, "detail", why)
 }
