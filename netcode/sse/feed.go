@@ -39,6 +39,8 @@ type feed struct {
 	format  Format
 	entries []entry
 	first   uint64
+	size    int           // bytes of entries
+	most    time.Duration // the longest delay that readers may choose; 0: any
 	keyAt   time.Duration // of the newest group
 	idle    time.Duration // since when nobody reads; 0: somebody does
 	tiers   []*tier
@@ -106,6 +108,7 @@ func (f *feed) compress(zip *flate.Writer, e *entry) {
 	zip.Write(e.plain.b) // into memory: does not fail
 	zip.Flush()
 	e.packed = &Block{bytes.Clone(f.zipped.Bytes())}
+	f.size += len(e.packed.b)
 }
 
 // zipLevel is a good size for little time, as measured on rows of numbers.
@@ -114,6 +117,7 @@ const zipLevel = 5
 // add appends an entry.
 func (f *feed) add(e entry, plain []byte) {
 	e.plain = &Block{plain}
+	f.size += len(plain)
 	if f.zip != nil {
 		f.compress(f.zip, &e)
 	}
@@ -131,13 +135,44 @@ func (f *feed) trim(before time.Duration) {
 			keep = i
 		}
 	}
-	if keep == 0 {
+	f.forget(keep)
+}
+
+// cut forgets groups that ended before a time until size is at most that many bytes.
+func (f *feed) cut(before time.Duration, bytes int) {
+	keep, size := 0, f.size
+	for i := range f.entries {
+		e := &f.entries[i]
+		if e.key && e.at <= before {
+			if keep = i; size <= bytes {
+				break
+			}
+		}
+		size -= e.size()
+	}
+	f.forget(keep)
+}
+
+// forget forgets the first entries, whole groups.
+func (f *feed) forget(n int) {
+	if n == 0 {
 		return
 	}
-	n := copy(f.entries, f.entries[keep:])
-	clear(f.entries[n:])
-	f.entries = f.entries[:n]
-	f.first += uint64(keep)
+	for i := range f.entries[:n] {
+		f.size -= f.entries[i].size()
+	}
+	left := copy(f.entries, f.entries[n:])
+	clear(f.entries[left:])
+	f.entries = f.entries[:left]
+	f.first += uint64(n)
+}
+
+// size is the bytes that it keeps.
+func (e *entry) size() int {
+	if e.packed == nil {
+		return len(e.plain.b)
+	}
+	return len(e.plain.b) + len(e.packed.b)
 }
 
 // tier is the tier of a delay, made if there is none.
@@ -154,11 +189,11 @@ func (f *feed) tier(delay, now time.Duration) *tier {
 }
 
 // reach moves the head over what is due.
-func (t *tier) reach(f *feed, now time.Duration) (moved bool) {
-	for t.head = max(t.head, f.first); t.head < f.end() && f.at(t.head).at+t.delay <= now; t.head++ {
-		moved = true
+func (t *tier) reach(f *feed, now time.Duration) {
+	t.head = max(t.head, f.first)
+	for t.head < f.end() && f.at(t.head).at+t.delay <= now {
+		t.head++
 	}
-	return moved
 }
 
 // gzipHead begins a gzip stream (RFC 1952 section 2.3): deflate, no name, no

@@ -11,7 +11,10 @@ const (
 	// DefaultKeep is how much of the stream is kept beyond the largest delay in
 	// use: what a reader may have missed and still resume exactly.
 	DefaultKeep = 30 * time.Second
-	// MaxDelay bounds the delay that a reader may ask for.
+	// DefaultPast is how much of a stream is kept for readers who choose to be late, in
+	// bytes.
+	DefaultPast = 16 << 20
+	// MaxDelay bounds the delay that a reader may ask for; a large room gives less.
 	MaxDelay = 10 * time.Minute
 	// delayStep is what delays are rounded up to, so that readers share tiers.
 	delayStep = time.Second

@@ -27,6 +27,9 @@ type Config struct {
 	Group time.Duration
 	// Keep is how much is kept beyond the delays in use; 0 is DefaultKeep.
 	Keep time.Duration
+	// Past bounds the bytes of each format from which on nothing is kept for delays
+	// that readers chose, but only what Keep and MinDelay ask for; 0 is DefaultPast.
+	Past int
 	// MinDelay is the least delay of any reader.
 	MinDelay time.Duration
 	// Wake has the loop call Advance soon; nil does nothing.
@@ -94,6 +97,7 @@ func NewLog(cfg Config, ring *delta.Ring) *Log {
 	or(&cfg.Rate, DefaultRate)
 	or(&cfg.Group, DefaultGroup)
 	or(&cfg.Keep, DefaultKeep)
+	or(&cfg.Past, DefaultPast)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -328,6 +332,29 @@ func (l *Log) trim(f *feed, now time.Duration) {
 		most = max(most, t.delay)
 	}
 	f.trim(now - l.cfg.Keep - most)
+	if least := now - l.cfg.Keep - l.cfg.MinDelay; f.size > l.cfg.Past && len(f.entries) > 0 && f.entries[0].at < least {
+		l.shorten(f, now, least)
+	}
+}
+
+// shorten gives up the past of a feed that is too large, up to a time that is always
+// kept. Readers whose delay reaches beyond it would be shown something too soon: they are
+// sent off, and get a shorter delay when they come again.
+func (l *Log) shorten(f *feed, now, least time.Duration) {
+	for _, t := range f.tiers {
+		t.reach(f, now)
+	}
+	first := f.first
+	f.cut(least, l.cfg.Past)
+	if f.first == first {
+		return
+	}
+	f.most = max((now-f.entries[0].at)/2/delayStep*delayStep, delayStep)
+	for _, t := range f.tiers {
+		for t.head < f.first && len(t.readers) > 0 {
+			t.readers[len(t.readers)-1].finish(nil)
+		}
+	}
 }
 
 // cursor is a tick's place in the room's history (PROTOCOL.md section 4.4).

@@ -119,7 +119,11 @@ func (l *Log) place(now time.Duration, q Request) (*feed, *tier) {
 		l.begin(f, now)
 	}
 	f.idle = 0
-	delay := max(q.Delay, l.cfg.MinDelay)
+	delay := q.Delay
+	if f.most > 0 {
+		delay = min(delay, f.most)
+	}
+	delay = max(delay, l.cfg.MinDelay)
 	delay = min((delay+delayStep-1)/delayStep*delayStep, MaxDelay)
 	return f, f.tier(delay, now)
 }
