@@ -543,3 +543,18 @@ func TestDeletedSessionKeepsTheSeat(t *testing.T) {
 		t.Error("a new seat")
 	}
 }
+
+// Who resumes a seat knows of it, whether or not the answer arrives.
+func TestLostAnswerToAResumeKeepsTheSeat(t *testing.T) {
+	l := run(t, Config{Grace: time.Hour})
+	ann := l.join(client.Config{Kind: "walkers"})
+	down := l.caller(ann.core)
+	ann.wantBye(wire.ByeReplaced)
+	if r := down.do(http.MethodDelete, down.at(""), nil); r.status != http.StatusNoContent {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	back := l.join(client.Config{Kind: "walkers", Token: ann.core.Token()})
+	if !back.core.Resumed() || back.core.Seat() != ann.core.Seat() {
+		t.Errorf("resumed %v, seat %d", back.core.Resumed(), back.core.Seat())
+	}
+}

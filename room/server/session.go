@@ -52,6 +52,7 @@ type session struct {
 	viewer *room.Viewer
 	slot   int  // in host.sessions, -1 when not there
 	claim  bool // host.claims counts a seat for this session
+	back   bool // it came with the token of a seat
 
 	window time.Duration // second that messages are counted in
 	count  int
@@ -80,8 +81,8 @@ func (s *session) timer() {
 	}
 }
 
-// broken is called by the link when it is gone. A seat is kept, as long as the
-// client can know of it.
+// broken is called by the link when it is gone. A seat is kept if the client can know
+// of it: by the welcome, as the link tells, or since it came for that seat.
 func (s *session) broken(known bool) {
 	if s.stage == closed {
 		return
@@ -90,7 +91,7 @@ func (s *session) broken(known bool) {
 	s.leaveHost()
 	switch {
 	case s.viewer == nil:
-	case known:
+	case known || s.back:
 		s.viewer.Detach()
 	default:
 		s.viewer.Leave()
@@ -333,6 +334,7 @@ func (s *session) arrive() {
 	}
 	if s.hello.Token != "" {
 		t, _ := room.ParseToken(s.hello.Token) // parsed once already, in place
+		s.back = true
 		req.Resume = &room.Resume{Seat: t.Seat, Secret: t.Secret, Epoch: s.hello.Epoch, Tick: game.Tick(s.hello.Tick)}
 	}
 	s.stage = playing
