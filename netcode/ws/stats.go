@@ -9,9 +9,9 @@ import (
 
 // Stats is a sum over all connections of a Server since it was made.
 type Stats struct {
-	Accepted  uint64          // connections taken from the loop
+	Accepted  uint64          // connections taken from the loop, by Server.Again each time anew
 	Closed    uint64          // of them, ended while this package owned them
-	HTTP      uint64          // of them, handed to Config.HTTP
+	HTTP      uint64          // of them, handed to Config.HTTP or taken by Config.Route
 	Upgraded  uint64          // of them, answered with 101
 	Rejected  [rejects]uint64 // of them, refused, by reason
 	Deflating uint64          // of them, with messages that may be compressed
