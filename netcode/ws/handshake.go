@@ -1,8 +1,10 @@
 package ws
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -40,7 +42,7 @@ func upgrade(cfg *Config, raw []byte, req *Request, open func() error) (response
 	if err := precheck(cfg, req); err != nil {
 		return appendRejection(nil, err), err
 	}
-	io := memory{in: raw}
+	io := memory{in: oneConnection(raw, &req.head)}
 	upgrader := ws.Upgrader{
 		Protocol: func(offered []byte) bool {
 			if string(offered) != cfg.Subprotocol {
@@ -65,6 +67,22 @@ func upgrade(cfg *Config, raw []byte, req *Request, open func() error) (response
 		return appendRejection(nil, refused), refused
 	}
 	return io.out, nil
+}
+
+// oneConnection is a request head with its Connection headers in one, since gobwas
+// looks for "upgrade" in each.
+func oneConnection(raw []byte, h *head) []byte {
+	if _, n := h.field("Connection"); n < 2 {
+		return raw
+	}
+	line, _, _ := bytes.Cut(raw, []byte("\r\n"))
+	one := fmt.Appendf(nil, "%s\r\nConnection: %s\r\n", line, h.list("Connection"))
+	for k, v, rest, ok := nextField(h.fields); ok; k, v, rest, ok = nextField(rest) {
+		if !strings.EqualFold(string(k), "Connection") {
+			one = fmt.Appendf(one, "%s: %s\r\n", k, v)
+		}
+	}
+	return append(one, "\r\n"...)
 }
 
 // precheck refuses what gobwas lets through: doubled fields (it keeps the last),

@@ -57,6 +57,8 @@ var handshakeCases = []struct {
 }{
 	{"good", headOf(), nil, 101, 0},
 	{"case and lists", headOf("-Upgrade", "-Connection", "+upgrade: WebSocket", "+connection: keep-alive, upgrade"), nil, 101, 0},
+	{"lists in several lines", headOf("-Connection", "+Connection: keep-alive", "+X: y", "+connection: Upgrade"), nil, 101, 0},
+	{"several lines without the word", headOf("-Connection", "+Connection: keep-alive", "+Connection: close"), nil, 400, RejectMalformed},
 	{"query", headOf("GET /v1/ws?room=a HTTP/1.1"), nil, 101, 0},
 	{"same origin", headOf("+Origin: https://game.example"), nil, 101, 0},
 	{"same origin, port in host", headOf("Host: game.example:443", "+Origin: https://GAME.example"), nil, 101, 0},

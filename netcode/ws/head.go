@@ -77,6 +77,18 @@ func (h *head) field(name string) (value []byte, count int) {
 	return value, count
 }
 
+// list returns the values of all headers of that name, in any case, joined by ", "
+// (RFC 9110 5.3).
+func (h *head) list(name string) string {
+	var all []string
+	for k, v, rest, ok := nextField(h.fields); ok; k, v, rest, ok = nextField(rest) {
+		if strings.EqualFold(string(k), name) {
+			all = append(all, string(v))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
 // wantsUpgrade reports whether the client means WebSocket at all, so that a
 // mistake in the handshake is answered here and not by some HTTP handler.
 func (h *head) wantsUpgrade() bool {

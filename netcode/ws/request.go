@@ -36,16 +36,7 @@ func (r *Request) Cookie() string { return r.Header("Cookie") }
 
 // ForwardedFor is X-Forwarded-For, several headers joined by ", ". Any client
 // can send it: ClientAddr tells what is to be believed of it.
-func (r *Request) ForwardedFor() string {
-	const name = "X-Forwarded-For"
-	var all []string
-	for k, v, rest, ok := nextField(r.head.fields); ok; k, v, rest, ok = nextField(rest) {
-		if strings.EqualFold(string(k), name) {
-			all = append(all, string(v))
-		}
-	}
-	return strings.Join(all, ", ")
-}
+func (r *Request) ForwardedFor() string { return r.head.list("X-Forwarded-For") }
 
 // Header is the first header of that name, in any case; "" when there is none.
 func (r *Request) Header(name string) string {
@@ -59,14 +50,9 @@ func (r *Request) KeepAlive() bool {
 	if string(r.head.proto) == "HTTP/1.0" {
 		return false
 	}
-	for k, v, rest, ok := nextField(r.head.fields); ok; k, v, rest, ok = nextField(rest) {
-		if !strings.EqualFold(string(k), "Connection") {
-			continue
-		}
-		for option := range strings.SplitSeq(string(v), ",") {
-			if strings.EqualFold(strings.Trim(option, " \t"), "close") {
-				return false
-			}
+	for option := range strings.SplitSeq(r.head.list("Connection"), ",") {
+		if strings.EqualFold(strings.Trim(option, " \t"), "close") {
+			return false
 		}
 	}
 	return true
