@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Request is what Config.Open may know of the client's request. It is valid
-// until Open returns; every method copies what it returns, so that strings live
-// on and headers that nobody asks for cost nothing.
+// Request is what Config.Open and Config.Route may know of the client's request.
+// It is valid until they return; every method copies what it returns, so that
+// strings live on and headers that nobody asks for cost nothing.
 type Request struct {
 	head        head
 	subprotocol string
