@@ -84,7 +84,8 @@ type Config struct {
 	Cluster *ClusterConfig
 
 	// Admit decides who may join, before the room is asked. It runs on its own
-	// goroutine and may block until ctx ends. nil admits everyone.
+	// goroutine and may block until ctx ends: 256 run at a time, 64 of them for one
+	// address, and further joins are refused as full. nil admits everyone.
 	Admit func(ctx context.Context, req AdmitRequest) (Admission, error)
 	// Post receives what games hand to World.Post, in order for each room. It
 	// runs on one goroutine for the whole server and may block; while it does,

@@ -13,8 +13,10 @@ const (
 	admitTimeout = 5 * time.Second
 	// placeTimeout is how long a hello may wait for a room, Admit included.
 	placeTimeout = admitTimeout + time.Second
-	// maxAdmits bounds the calls of Config.Admit under way at a time.
-	maxAdmits = 256
+	// maxAdmits bounds the calls of Config.Admit under way at a time, maxAdmitsPerAddr
+	// those for one address.
+	maxAdmits        = 256
+	maxAdmitsPerAddr = 64
 	// maxMessagesPerSecond is what one connection may send, however many share a
 	// WebSocket message; a player at the highest tick rate with pings sends a
 	// third of it.

@@ -28,7 +28,7 @@ func TestDrainingServerStillAnswers(t *testing.T) {
 		late := l.dial(client.Config{Kind: "walkers"})
 		waits := l.dial(client.Config{Kind: "walkers", Auth: "slow"})
 		waits.send(waits.core.Hello())
-		eventually(t, "Admit is asked", func() bool { return len(l.admits) == 1 })
+		eventually(t, "Admit is asked", func() bool { return l.admits.len() == 1 })
 		if code, _ := l.get("/readyz"); code != http.StatusOK {
 			t.Errorf("/readyz before: %d", code)
 		}

@@ -239,6 +239,37 @@ func (g *guest) greet() {
 	g.nc.Write(append([]byte{0x82, 0x80 | byte(len(b)), 0, 0, 0, 0}, b...))
 }
 
+// One address has its share of the calls of Admit, so that others join beside it.
+func TestAdmitsOfAnAddressAreBounded(t *testing.T) {
+	never, asked := make(chan struct{}), make(chan netip.Addr, maxAdmits)
+	l := run(t, Config{countLoopback: true, Admit: func(_ context.Context, req AdmitRequest) (Admission, error) {
+		asked <- req.RemoteAddr.Addr()
+		<-never
+		return Admission{}, nil
+	}})
+	defer close(never)
+	for range maxAdmits {
+		g := l.guest("127.0.0.2")
+		g.ask(upgrade(), http.StatusSwitchingProtocols)
+		g.greet()
+	}
+	refused := func() bool { return l.count.byes[wire.ByeFull].Load() > 0 }
+	eventually(t, "some are asked, others refused", func() bool { return refused() || len(asked) == maxAdmits })
+	other := l.guest("127.0.0.3")
+	other.ask(upgrade(), http.StatusSwitchingProtocols)
+	other.greet()
+	for {
+		select {
+		case a := <-asked:
+			if a.String() == "127.0.0.3" {
+				return
+			}
+		case <-time.After(patience):
+			t.Fatal("nobody else can join")
+		}
+	}
+}
+
 // Proxies that keep connections send an upgrade by any of them. Its connection has
 // the place that it had.
 func TestUpgradeBehindOtherRequests(t *testing.T) {

@@ -39,7 +39,7 @@ type Server struct {
 	frames  wire.Pool
 	scratch room.Scratch                 // of rooms that are not on a loop yet, or on one of their own
 	warm    map[*loop.Loop]*room.Scratch // of each shared loop's rooms
-	admits  chan struct{}                // a token for each call of Config.Admit under way
+	admits  admits
 	posts   chan posted
 	count   counters
 	stats   statsTable
@@ -66,8 +66,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, boot: time.Now(), kinds: map[string]*game.Kind{},
-		admits: make(chan struct{}, maxAdmits), posts: make(chan posted, postQueue),
-		ready: make(chan struct{}), warm: map[*loop.Loop]*room.Scratch{},
+		posts: make(chan posted, postQueue), ready: make(chan struct{}), warm: map[*loop.Loop]*room.Scratch{},
 	}
 	for _, k := range cfg.Kinds {
 		s.kinds[k.Name()] = k

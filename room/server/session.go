@@ -230,9 +230,8 @@ func (s *session) greet(h wire.Hello) {
 }
 
 func (s *session) askAdmit() {
-	select {
-	case s.srv.admits <- struct{}{}:
-	default:
+	source := s.srv.gate.Source(s.addr.Addr())
+	if !s.srv.admits.begin(source) {
 		s.Bye(wire.ByeFull, "too many people are joining", retryHint)
 		return
 	}
@@ -245,7 +244,7 @@ func (s *session) askAdmit() {
 		ctx, cancel := context.WithTimeout(context.Background(), admitTimeout)
 		defer cancel()
 		a, err := s.srv.cfg.Admit(ctx, req)
-		<-s.srv.admits
+		s.srv.admits.end(source)
 		l.Post(func() { s.admitted(a, err) }) // if the mailbox is full, Timer ends the session
 	}()
 }
