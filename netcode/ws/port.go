@@ -129,8 +129,8 @@ func (c *Conn) refuse(e *RejectError) {
 	}
 }
 
-// batch is what the frames of one read add up to.
-type batch struct {
+// tally is what the frames of one read add up to.
+type tally struct {
 	messages, bytes, pings uint64
 	pong                   []byte // payload of the last ping, in the loop's buffer
 	pongDue                bool
@@ -140,7 +140,7 @@ type batch struct {
 // readFrames handles the frames at the front of b and returns how many bytes
 // they took. Frames behind a Move wait for the next loop.
 func (c *Conn) readFrames(b []byte, now time.Duration) int {
-	var t batch
+	var t tally
 	n := 0
 	for c.phase <= phaseClosing && !c.moving {
 		got, payload, size, err := c.parser.next(b[n:])
@@ -167,7 +167,7 @@ func (c *Conn) readFrames(b []byte, now time.Duration) int {
 }
 
 // handle acts on one frame. After our own Close only the peer's counts.
-func (c *Conn) handle(got int, payload []byte, t *batch, now time.Duration) {
+func (c *Conn) handle(got int, payload []byte, t *tally, now time.Duration) {
 	if c.phase != phaseOpen && got != gotClose {
 		return
 	}
@@ -207,7 +207,7 @@ func (c *Conn) handle(got int, payload []byte, t *batch, now time.Duration) {
 }
 
 // flushPong answers the last ping that is not answered yet.
-func (c *Conn) flushPong(t *batch) {
+func (c *Conn) flushPong(t *tally) {
 	if t.pongDue && c.phase == phaseOpen {
 		c.sendControl(ws.OpPong, t.pong)
 	}
