@@ -65,9 +65,7 @@ func TestSpectatorsOnTheirWayTakeNoSeat(t *testing.T) {
 		}
 	}
 	l.join(pair)
-	if n := l.players("den"); n != 2 {
-		t.Errorf("%d players", n)
-	}
+	eventually(t, "both have seats", func() bool { return l.players("den") == 2 })
 }
 
 func TestResumeKeepsTheSeat(t *testing.T) {
