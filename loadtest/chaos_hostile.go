@@ -184,4 +184,4 @@ func (s *siege) alone(ctx context.Context, players int) error {
 }
 
 // plays reports whether a phase of that name is to be played.
-func (c *chaosCmd) plays(name string) bool { return len(c.Only) == 0 || slices.Contains(c.Only, name) }
+func (c *chaosCmd) plays(name string) bool { return slices.Contains(c.Only, name) }

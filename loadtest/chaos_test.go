@@ -5,9 +5,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 // Nodes are killed CHAOS_KILLS times, 3 without it: all rooms and seats go on, no
@@ -60,6 +63,35 @@ func breakThings(t *testing.T, c *chaosCmd) {
 	}
 	if err := lines.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Without --only all phases are played, and a name that no phase has is an error: a
+// run that plays nothing breaks no promise.
+func TestChaosOnly(t *testing.T) {
+	var c chaosCmd
+	parse := func(args ...string) ([]string, error) {
+		k, err := kong.New(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = k.Parse(args)
+		return c.Only, err
+	}
+	all := []string{"hostile"}
+	for _, p := range slices.Concat(chaosPhases, chaosOnThree, chaosOnMesh) {
+		all = append(all, p.name)
+	}
+	if got, err := parse(); err != nil || !slices.Equal(got, all) {
+		t.Errorf("without --only %v, %v; want %v", got, err, all)
+	}
+	for _, only := range []string{"kils", "kills,kils"} {
+		if got, err := parse("--only=" + only); err == nil {
+			t.Errorf("--only=%s plays %v", only, got)
+		}
+	}
+	if _, err := parse("--only="); err != nil || c.Run() == nil {
+		t.Errorf("no phase is played, and that is no error: %v", err)
 	}
 }
 

@@ -19,7 +19,7 @@ type chaosCmd struct {
 	Kills        int           `default:"20" help:"Nodes killed with kill -9."`
 	Outage       time.Duration `default:"10s" help:"Time that NATS is away."`
 	Attack       time.Duration `default:"2s" help:"Time that players are measured under each attack of hostile clients, and before it."`
-	Only         []string      `help:"Phases to play, by name; all without it."`
+	Only         []string      `enum:"hostile,kills,stopped,outage,cut,rolling,leader,meshed" default:"hostile,kills,stopped,outage,cut,rolling,leader,meshed" help:"Phases to play."`
 }
 
 // Run plays all phases. A promise that is broken is an error.
@@ -29,6 +29,9 @@ func (c *chaosCmd) Run() error {
 	}
 	if c.Kills < 0 || c.Outage <= 0 || c.Attack <= 0 {
 		return errors.New("kills must not be negative, the outage and the time of an attack positive")
+	}
+	if len(c.Only) == 0 {
+		return errors.New("--only names no phase")
 	}
 	ctx, stop := interrupted()
 	defer stop()

@@ -69,6 +69,9 @@ func (c *peersCmd) measure(ctx context.Context) (*peersReport, error) {
 	if c.Rounds < 1 || c.Duration <= 0 || c.Viewers < 2 || c.Idle < 1 || c.Rooms < 2 {
 		return nil, errors.New("rounds, duration and idle must be positive, viewers and rooms at least 2")
 	}
+	if len(c.Only) == 0 {
+		return nil, errors.New("--only names no comparison")
+	}
 	dir, err := os.MkdirTemp("", "roomd-peers-")
 	if err != nil {
 		return nil, err

@@ -52,8 +52,16 @@ func TestLoadPeers(t *testing.T) {
 
 // Without the folder of the baselines the command says what to do.
 func TestPeersWithoutBaseline(t *testing.T) {
-	cmd := &peersCmd{Rounds: 1, Duration: time.Second, Viewers: 2, Idle: 1, Rooms: 2, Baseline: t.TempDir()}
+	cmd := &peersCmd{Rounds: 1, Duration: time.Second, Viewers: 2, Idle: 1, Rooms: 2, Baseline: t.TempDir(), Only: []string{"idle"}}
 	if _, err := cmd.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "--baseline") {
+		t.Error(err)
+	}
+}
+
+// A run that compares nothing fails.
+func TestPeersWithoutComparison(t *testing.T) {
+	cmd := &peersCmd{Rounds: 1, Duration: time.Second, Viewers: 2, Idle: 1, Rooms: 2, Baseline: "baseline"}
+	if _, err := cmd.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "--only") {
 		t.Error(err)
 	}
 }
