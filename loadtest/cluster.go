@@ -62,9 +62,10 @@ type clusterRun struct {
 	rep clusterReport
 }
 
-// interrupted is a context that ends with Ctrl-C or SIGTERM.
+// interrupted is a context that ends with Ctrl-C, SIGTERM, or the terminal: who died
+// of one of them would leave processes and folders behind.
 func interrupted() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 }
 
 // Run measures and prints the report.

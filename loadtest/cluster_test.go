@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,6 +54,18 @@ func TestTwoContentsAreFound(t *testing.T) {
 		if h.check(s.epoch, game.Tick(s.tick), s.hash) != s.ok {
 			t.Errorf("%+v is not seen as that", s)
 		}
+	}
+}
+
+// What asks a run to end lets it clean up.
+func TestInterrupted(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		ctx, stop := interrupted()
+		if err := syscall.Kill(syscall.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+		<-ctx.Done()
+		stop()
 	}
 }
 

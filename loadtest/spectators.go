@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"time"
 
@@ -36,7 +35,7 @@ func (c *spectatorsCmd) Run() error {
 	if c.Readers < 1 || c.Many < 1 || c.Rounds < 1 || c.Duration <= 0 {
 		return errors.New("readers, many, rounds and duration must be positive")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := interrupted()
 	defer stop()
 	rep := &spectatorsReport{Readers: c.Readers, Many: c.Many}
 	if err := c.compare(ctx, rep); err != nil {
