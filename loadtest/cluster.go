@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -44,6 +45,28 @@ func (c *clusterFlags) folder() (string, func(), error) {
 	return dir, func() { os.RemoveAll(dir) }, err
 }
 
+// output is what a run prints while it goes on. Who reads it may go away, as head
+// does: that ends the run, and in order.
+type output struct {
+	w   io.Writer
+	end context.CancelCauseFunc
+}
+
+// outputTo is output to w, and a context that ends with it.
+func outputTo(ctx context.Context, w io.Writer) (context.Context, *output) {
+	ctx, end := context.WithCancelCause(ctx)
+	return ctx, &output{w, end}
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if err != nil {
+		o.end(err)
+	}
+	return n, err
+}
+
 // clusterCmd measures a cluster.
 type clusterCmd struct {
 	clusterFlags `embed:""`
@@ -65,6 +88,7 @@ type clusterRun struct {
 // interrupted is a context that ends with Ctrl-C, SIGTERM, or the terminal: who died
 // of one of them would leave processes and folders behind.
 func interrupted() (context.Context, context.CancelFunc) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write to standard output fails instead
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 }
 

@@ -40,7 +40,9 @@ func (c *chaosCmd) Run() error {
 		return err
 	}
 	defer remove()
-	return c.play(ctx, dir, os.Stdout)
+	ctx, out := outputTo(ctx, os.Stdout)
+	defer out.end(nil)
+	return c.play(ctx, dir, out)
 }
 
 // phase is one thing that goes wrong. It returns a figure, and which promise was
@@ -101,7 +103,7 @@ func (c *chaosCmd) play(ctx context.Context, dir string, out io.Writer) error {
 		s.close()
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d promises were broken", failed)

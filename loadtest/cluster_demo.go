@@ -71,8 +71,14 @@ func (c *demoCmd) Run() error {
 		return err
 	}
 	defer f.stop()
-	d := &demo{cmd: c, out: os.Stdout, fleet: f, bin: bin}
-	return d.run(ctx)
+	playing, out := outputTo(ctx, os.Stdout)
+	defer out.end(nil)
+	d := &demo{cmd: c, out: out, fleet: f, bin: bin}
+	err = d.run(playing)
+	if ctx.Err() == nil && playing.Err() != nil {
+		return context.Cause(playing)
+	}
+	return err
 }
 
 func (d *demo) run(ctx context.Context) error {

@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,6 +70,23 @@ func TestInterrupted(t *testing.T) {
 		}
 		<-ctx.Done()
 		stop()
+	}
+}
+
+// A run whose reader went away ends.
+func TestOutput(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ctx, out := outputTo(t.Context(), w)
+	if fmt.Fprintln(out, "a line"); ctx.Err() != nil {
+		t.Errorf("it ends while somebody reads: %v", context.Cause(ctx))
+	}
+	r.Close()
+	if fmt.Fprintln(out, "another"); !errors.Is(context.Cause(ctx), syscall.EPIPE) {
+		t.Errorf("nobody reads, and it goes on: %v", context.Cause(ctx))
 	}
 }
 
