@@ -79,6 +79,9 @@ func (s *siege) play(ctx context.Context, players int) (failed int, err error) {
 	for i := range attacks {
 		failed += s.report(ctx, &attacks[i])
 	}
+	if ctx.Err() != nil {
+		return failed, context.Cause(ctx)
+	}
 	if err := s.alone(ctx, players); err != nil {
 		return failed, err
 	}
@@ -127,7 +130,8 @@ func (s *siege) attack(ctx context.Context, a *hostile.Attack, f func() error) (
 }
 
 // report measures one attack beside the quiet before it and prints its line. It
-// returns the number of failures.
+// returns the number of failures. What ended before its time proves nothing: the
+// server is killed with ctx.
 func (s *siege) report(ctx context.Context, a *hostile.Attack) int {
 	var under feeling
 	quiet, err := s.feel(ctx)
@@ -142,6 +146,9 @@ func (s *siege) report(ctx context.Context, a *hostile.Attack) int {
 		if r.Refused > 0 || r.Connections == 0 {
 			err = errors.Join(err, fmt.Errorf("%d connects failed, %d did not: %w", r.Refused, r.Connections, r.Why))
 		}
+	}
+	if ctx.Err() != nil {
+		return 0
 	}
 	if err = errors.Join(err, s.healthy()); err != nil {
 		fmt.Fprintf(s.out, "  %s\n  FAILED: %v\n", a.Name, err)

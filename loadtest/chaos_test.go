@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +95,20 @@ func TestChaosOnly(t *testing.T) {
 	}
 	if _, err := parse("--only="); err != nil || c.Run() == nil {
 		t.Errorf("no phase is played, and that is no error: %v", err)
+	}
+}
+
+// A phase that is interrupted breaks no promise, and one that fails does.
+func TestInterruptedPhase(t *testing.T) {
+	var out strings.Builder
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &chaos{out: &out, troupe: newTroupe(nil, 0, 0, 1)}
+	if n := s.run(ctx, phase{"fails", func(context.Context, *chaos) (string, error) { return "", errors.New("a room is lost") }}); n != 1 {
+		t.Errorf("%d failures of one that fails: %s", n, &out)
+	}
+	out.Reset()
+	if n := s.run(ctx, phase{"ends", func(context.Context, *chaos) (string, error) { cancel(); return "", ctx.Err() }}); n != 0 || out.Len() > 0 {
+		t.Errorf("%d failures of one that is interrupted: %s", n, &out)
 	}
 }
 

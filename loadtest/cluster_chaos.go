@@ -74,7 +74,7 @@ func (c *chaosCmd) play(ctx context.Context, dir string, out io.Writer) error {
 	failed := 0
 	if c.plays("hostile") {
 		n, err := c.hostile(ctx, out)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("hostile clients: %w", err)
 		}
 		failed += n
@@ -87,7 +87,7 @@ func (c *chaosCmd) play(ctx context.Context, dir string, out io.Writer) error {
 		phases := slices.DeleteFunc(slices.Clone(part.phases), func(p phase) bool {
 			return !c.plays(p.name)
 		})
-		if len(phases) == 0 {
+		if len(phases) == 0 || ctx.Err() != nil {
 			continue
 		}
 		s, err := c.open(ctx, filepath.Join(dir, part.name), part.servers, out)
@@ -102,13 +102,11 @@ func (c *chaosCmd) play(ctx context.Context, dir string, out io.Writer) error {
 		}
 		s.close()
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+	err := context.Cause(ctx)
 	if failed > 0 {
-		return fmt.Errorf("%d promises were broken", failed)
+		err = errors.Join(err, fmt.Errorf("%d promises were broken", failed))
 	}
-	return nil
+	return err
 }
 
 // open starts nodes on a NATS of n servers, and players.
@@ -161,7 +159,8 @@ func (s *chaos) close() {
 	}
 }
 
-// run plays one phase and prints its line. It returns the number of failures.
+// run plays one phase and prints its line. It returns the number of failures. That a
+// phase was ended before its time is none.
 func (s *chaos) run(ctx context.Context, p phase) int {
 	err := s.troupe.playing(ctx, backTime)
 	figure := ""
@@ -171,7 +170,14 @@ func (s *chaos) run(ctx context.Context, p phase) int {
 	if err == nil {
 		err = s.troupe.playing(ctx, backTime)
 	}
-	if err = errors.Join(err, s.troupe.promises()); err != nil {
+	if ctx.Err() != nil {
+		err = nil
+	}
+	err = errors.Join(err, s.troupe.promises())
+	if err == nil && ctx.Err() != nil {
+		return 0
+	}
+	if err != nil {
 		fmt.Fprintf(s.out, "  %-8s %s\n  FAILED: %s\n", p.name, figure, strings.ReplaceAll(err.Error(), "\n", "\n    "))
 		return 1
 	}
