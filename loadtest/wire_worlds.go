@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 
 	"github.com/roomd/roomd/game"
 )
@@ -177,6 +178,7 @@ func readQuake(path string) ([][]quakeFrame, error) {
 	}
 	const head, size, columns = 6, 42, 10
 	var frames [][]quakeFrame
+	changes := 0 // frames that are not as the one before
 	for b = b[4:]; len(b) >= head; {
 		n := int(binary.LittleEndian.Uint16(b[4:]))
 		if b = b[head:]; len(b) < n*size {
@@ -193,7 +195,13 @@ func readQuake(path string) ([][]quakeFrame, error) {
 			}}
 			b = b[size:]
 		}
+		if k := len(frames); k > 0 && !slices.Equal(frames[k-1], frame) {
+			changes++
+		}
 		frames = append(frames, frame)
+	}
+	if changes == 0 {
+		return nil, fmt.Errorf("%s: nothing changes in its %d frames: there is nothing to measure", path, len(frames))
 	}
 	return frames, nil
 }
