@@ -110,8 +110,9 @@ func (c *crowdOfReaders) connect(ctx context.Context, addr string, n, decoding i
 			if i == decoding && decoding > 0 {
 				r.tables = map[string]map[string]map[string]float64{}
 			}
-			c.readers = append(c.readers, r)
-			err = r.start(addr)
+			if err = r.start(addr); err == nil {
+				c.readers = append(c.readers, r)
+			}
 		}
 	})
 	if err != nil {
@@ -119,18 +120,12 @@ func (c *crowdOfReaders) connect(ctx context.Context, addr string, n, decoding i
 	}
 	deadline := time.Now().Add(connectTimeout)
 	for {
-		var ready, lost int
-		on(c.loop, func() {
-			ready = c.ready
-			for _, r := range c.readers {
-				if r.gone {
-					lost++
-				}
-			}
-		})
+		var ready int
+		on(c.loop, func() { ready = c.ready })
+		if err := c.failure(); err != nil {
+			return err
+		}
 		switch {
-		case lost > 0:
-			return fmt.Errorf("%d of %d readers were lost: %w", lost, n, c.why)
 		case ready == n:
 			return nil
 		case time.Now().After(deadline):
@@ -140,6 +135,22 @@ func (c *crowdOfReaders) connect(ctx context.Context, addr string, n, decoding i
 			return err
 		}
 	}
+}
+
+// failure says whether readers were lost.
+func (c *crowdOfReaders) failure() (err error) {
+	on(c.loop, func() {
+		lost := 0
+		for _, r := range c.readers {
+			if r.gone {
+				lost++
+			}
+		}
+		if lost > 0 {
+			err = fmt.Errorf("%d of %d readers were lost, the first: %w", lost, len(c.readers), c.why)
+		}
+	})
+	return err
 }
 
 // hangUp ends all readers.
@@ -257,7 +268,9 @@ func (r *streamReader) Timer(*loop.Conn, time.Duration) {}
 // Closed implements loop.Handler.
 func (r *streamReader) Closed(_ *loop.Conn, err error) {
 	if r.gone = !r.quit; r.gone && r.crowd.why == nil {
-		r.crowd.why = err
+		if r.crowd.why = err; err == nil {
+			r.crowd.why = errors.New("the server closed")
+		}
 	}
 }
 

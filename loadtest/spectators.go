@@ -162,7 +162,7 @@ func (c *spectatorsCmd) measure(ctx context.Context, s *stage, t *target, n int)
 	took := time.Since(begin)
 	after, errUsage := t.usage()
 	made, errEncodes := s.encodes()
-	if err = errors.Join(err, errUsage, errEncodes); err != nil {
+	if err = errors.Join(err, errUsage, errEncodes, s.crowd.failure()); err != nil {
 		return r, err
 	}
 	if messages == 0 {
@@ -218,6 +218,9 @@ func (c *spectatorsCmd) weigh(ctx context.Context, rep *spectatorsReport) error 
 	rep.RSSPerReader = float64(after.rss-before.rss) / float64(c.Many)
 	rep.Goroutines = busy["go_goroutines"] - idle["go_goroutines"]
 	rep.ReadersAtEnd = s.crowd.alive()
+	if err := s.crowd.failure(); err != nil {
+		return err
+	}
 	s.crowd.hangUp()
 	rep.States += s.crowd.checked
 	rep.Wrong += s.crowd.wrong

@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -30,5 +33,41 @@ func TestLoadSpectators(t *testing.T) {
 	}
 	if r.EncodesPerEvent < 0.5 || r.EncodesPerEvent > 1.5 || r.Ratio <= 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A reader whose server ends, or that cannot be had, is an error.
+func TestReadersLost(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	served := make(chan net.Conn, 1)
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nevent: key\nid: 1\ndata: {}\n\n")
+			served <- c
+		}
+	}()
+	c := newCrowdOfReaders()
+	defer c.stop()
+	if err := c.connect(t.Context(), ln.Addr().String(), 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.failure(); err != nil {
+		t.Fatal(err)
+	}
+	(<-served).Close()
+	for c.alive() > 0 {
+		runtime.Gosched()
+	}
+	if err := c.failure(); err == nil || !strings.Contains(err.Error(), "1 of 1 readers") {
+		t.Errorf("the server ended: %v", err)
+	}
+	other := newCrowdOfReaders()
+	defer other.stop()
+	if err := other.connect(t.Context(), "no address", 1, 0); err == nil {
+		t.Error("a reader without a server")
 	}
 }
