@@ -83,6 +83,8 @@ type clusterRun struct {
 	dir string
 	bin string // the command roomd
 	rep clusterReport
+
+	broken error // promises, whatever the figures are
 }
 
 // interrupted is a context that ends with Ctrl-C, SIGTERM, or the terminal: who died
@@ -114,10 +116,11 @@ func (c *clusterCmd) Run() error {
 			return err
 		}
 	}
+	write := r.rep.writeTable
 	if c.JSON {
-		return r.rep.writeJSON(os.Stdout)
+		write = r.rep.writeJSON
 	}
-	return r.rep.writeTable(os.Stdout)
+	return errors.Join(write(os.Stdout), r.broken)
 }
 
 // say tells on standard error what goes on.
@@ -210,7 +213,7 @@ func (r *clusterRun) together(ctx context.Context) (err error) {
 		return err
 	}
 	r.rep.RoomsMaxOverMean = maxOverMean(at, r.cmd.Nodes)
-	if err := r.moves(ctx, f, t); err != nil {
+	if err := errors.Join(r.moves(ctx, f, t), f.whole()); err != nil {
 		return err
 	}
 	if err := r.kills(ctx, f, t); err != nil {
@@ -218,13 +221,11 @@ func (r *clusterRun) together(ctx context.Context) (err error) {
 	}
 	sum := t.totals()
 	r.rep.InputsTwice, r.rep.StatesChecked, r.rep.WrongStates = sum.twice, sum.states, t.wrong.Load()
-	r.rep.RoomsLost += sum.rooms
-	for i, fault := range sum.faults {
-		if i < 10 {
-			say("wrong: %s", fault)
-		}
+	if r.broken = t.promises(); r.rep.RoomsLost > 0 {
+		r.broken = errors.Join(r.broken, fmt.Errorf("%d rooms were lost with nodes that were killed", r.rep.RoomsLost))
 	}
-	return nil
+	r.rep.RoomsLost += sum.rooms
+	return f.whole()
 }
 
 // maxOverMean is how uneven rooms are spread over n nodes; 1 is even.

@@ -131,6 +131,19 @@ func (f *fleet) names() (list []string) {
 	return list
 }
 
+// whole is an error if a node has ended that nobody ended: what is measured of the
+// others is not what was asked for.
+func (f *fleet) whole() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, m := range f.nodes {
+		if !m.running() {
+			return fmt.Errorf("node %s ended by itself", name)
+		}
+	}
+	return nil
+}
+
 // nameOf is the node that listens, or listened, on an address.
 func (f *fleet) nameOf(addr string) string {
 	f.mu.Lock()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -374,7 +375,7 @@ func (r *clusterRun) sit(ctx context.Context, f *fleet, seat func(p *player, i i
 			return w, fmt.Errorf("a bot that came to %s for room %s plays at %s: relays cannot be measured", p.home, p.room.name, p.at())
 		}
 	}
-	return w, t.promises()
+	return w, errors.Join(t.promises(), f.whole())
 }
 
 // nearest is a quantile of a sorted or unsorted list, 0 of an empty one.

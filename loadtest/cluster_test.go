@@ -115,6 +115,19 @@ func TestPromises(t *testing.T) {
 	}
 }
 
+// A node that ended and was not started again makes a fleet incomplete.
+func TestFleetIsWhole(t *testing.T) {
+	done := make(chan struct{})
+	f := &fleet{nodes: map[string]*member{"a": {process: &process{done: make(chan struct{})}}, "b": {process: &process{done: done}}}}
+	if err := f.whole(); err != nil {
+		t.Error(err)
+	}
+	close(done)
+	if err := f.whole(); err == nil || !strings.Contains(err.Error(), "node b") {
+		t.Errorf("b ended: %v", err)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	list := []time.Duration{4, 1, 3, 2}
 	for q, want := range map[float64]time.Duration{0: 1, 0.5: 3, 0.99: 4, 1: 4} {

@@ -44,10 +44,7 @@ func (c *spectatorsCmd) Run() error {
 	if err := c.weigh(ctx, rep); err != nil {
 		return err
 	}
-	if c.JSON {
-		return rep.writeJSON(os.Stdout)
-	}
-	return rep.writeTable(os.Stdout)
+	return errors.Join(rep.write(os.Stdout, c.JSON), rep.broken())
 }
 
 // stage is a server with a room that is watched.

@@ -27,6 +27,21 @@ type spectatorsReport struct {
 	Wrong                int64   `json:"wrong_states"`
 }
 
+// broken is an error for what must not be, whatever it cost.
+func (r *spectatorsReport) broken() error {
+	if r.Wrong > 0 {
+		return fmt.Errorf("%d of %d states were wrong", r.Wrong, r.States)
+	}
+	return nil
+}
+
+func (r *spectatorsReport) write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return r.writeJSON(w)
+	}
+	return r.writeTable(w)
+}
+
 func (r *spectatorsReport) writeJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

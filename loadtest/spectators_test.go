@@ -71,3 +71,13 @@ func TestReadersLost(t *testing.T) {
 		t.Error("a reader without a server")
 	}
 }
+
+// A run that found wrong states fails.
+func TestSpectatorsBroken(t *testing.T) {
+	if err := (&spectatorsReport{States: 10}).broken(); err != nil {
+		t.Error(err)
+	}
+	if err := (&spectatorsReport{States: 10, Wrong: 1}).broken(); err == nil {
+		t.Error("a wrong state is none")
+	}
+}
