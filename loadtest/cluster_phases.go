@@ -76,7 +76,9 @@ func (r *clusterRun) moves(ctx context.Context, f *fleet, t *troupe) error {
 	}
 	after := t.totals()
 	r.rep.Moves, r.rep.MovesFailed = len(m.pauses), m.failed
-	r.rep.MovePauseP50, r.rep.MovePauseP99 = nearest(m.pauses, 0.50), nearest(m.pauses, 0.99)
+	if len(m.pauses) > 0 {
+		r.rep.MovePauseP50, r.rep.MovePauseP99 = some(nearest(m.pauses, 0.50)), some(nearest(m.pauses, 0.99))
+	}
 	r.rep.DisconnectsByMoves = after.broken - before.broken
 	r.rep.InputsLost = after.lost
 	if m.why != nil {
@@ -176,7 +178,9 @@ func (r *clusterRun) kills(ctx context.Context, f *fleet, t *troupe) error {
 	}
 	slices.Sort(took)
 	r.rep.Kills = r.cmd.Kills
-	r.rep.ResumeP50, r.rep.ResumeP99, r.rep.ResumeMax = nearest(took, 0.50), nearest(took, 0.99), nearest(took, 1)
+	if len(took) > 0 {
+		r.rep.ResumeP50, r.rep.ResumeP99, r.rep.ResumeMax = some(nearest(took, 0.50)), some(nearest(took, 0.99)), some(nearest(took, 1))
+	}
 	return nil
 }
 
@@ -313,6 +317,10 @@ func (r *clusterRun) relay(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if near.TotalCount() == 0 || far.TotalCount() == 0 || own.states == 0 || relayed.states == 0 {
+		r.rep.Notes = append(r.rep.Notes, "relays are not measured: nothing was shown to players both near and far, in rooms of two or more, for half of --duration")
+		return nil
+	}
 	r.rep.RelayP50, r.rep.RelayP99 = some(added(50)), some(added(99))
 	r.rep.RelayCPU = some(relayed.perFrame() - own.perFrame())
 	return nil
@@ -337,7 +345,7 @@ type window struct {
 }
 
 // perFrame is in microseconds.
-func (w window) perFrame() float64 { return float64(w.cpu.Microseconds()) / float64(max(w.states, 1)) }
+func (w window) perFrame() float64 { return float64(w.cpu.Microseconds()) / float64(w.states) }
 
 // sit has a troupe join, play for half of the duration, and leave. Without a seating
 // it joins anywhere and leaves at once.

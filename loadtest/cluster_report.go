@@ -24,17 +24,17 @@ type clusterReport struct {
 	RelayCPU           *float64 `json:"relay_cpu_us_per_frame"`
 	Moves              int      `json:"moves"`
 	MovesFailed        int      `json:"moves_failed"`
-	MovePauseP50       float64  `json:"move_pause_p50_ticks"`
-	MovePauseP99       float64  `json:"move_pause_p99_ticks"`
+	MovePauseP50       *float64 `json:"move_pause_p50_ticks"`
+	MovePauseP99       *float64 `json:"move_pause_p99_ticks"`
 	DisconnectsByMoves int      `json:"disconnects_by_moves"`
 	InputsLost         int64    `json:"inputs_lost"`
 	InputsTwice        int64    `json:"inputs_twice"`
 	StatesChecked      int64    `json:"states_checked"`
 	WrongStates        int64    `json:"wrong_states"`
 	Kills              int      `json:"kills"`
-	ResumeP50          float64  `json:"resume_p50_s"`
-	ResumeP99          float64  `json:"resume_p99_s"`
-	ResumeMax          float64  `json:"resume_max_s"`
+	ResumeP50          *float64 `json:"resume_p50_s"`
+	ResumeP99          *float64 `json:"resume_p99_s"`
+	ResumeMax          *float64 `json:"resume_max_s"`
 	RoomsLost          int      `json:"rooms_lost"`
 	Notes              []string `json:"notes,omitempty"`
 }
@@ -61,11 +61,15 @@ func (r *clusterReport) writeTable(w io.Writer) error {
 		row("a relay adds", "p50 %.1f ms, p99 %.1f ms, %.1f us of CPU a frame", *r.RelayP50, *r.RelayP99, *r.RelayCPU)
 	}
 	row("moves", "%d, %d failed", r.Moves, r.MovesFailed)
-	row("pause by a move", "p50 %.1f ticks, p99 %.1f ticks", r.MovePauseP50, r.MovePauseP99)
+	if r.MovePauseP50 != nil {
+		row("pause by a move", "p50 %.1f ticks, p99 %.1f ticks", *r.MovePauseP50, *r.MovePauseP99)
+	}
 	row("disconnects by moves", "%d", r.DisconnectsByMoves)
 	row("inputs", "%d lost by moves, %d applied twice", r.InputsLost, r.InputsTwice)
 	row("states", "%d checked, %d wrong", r.StatesChecked, r.WrongStates)
-	row("back after kill -9", "p50 %.2f s, p99 %.2f s, max %.2f s (%d kills, lease %.1f s)", r.ResumeP50, r.ResumeP99, r.ResumeMax, r.Kills, r.LeaseS)
+	if r.ResumeP50 != nil {
+		row("back after kill -9", "p50 %.2f s, p99 %.2f s, max %.2f s (%d kills, lease %.1f s)", *r.ResumeP50, *r.ResumeP99, *r.ResumeMax, r.Kills, r.LeaseS)
+	}
 	row("rooms lost", "%d", r.RoomsLost)
 	for _, n := range r.Notes {
 		fmt.Fprintf(t, "%s\n", n)
