@@ -76,7 +76,7 @@ func (c *peersCmd) measure(ctx context.Context) (*peersReport, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &peersRun{peersCmd: c, rep: &peersReport{rounds: c.Rounds, seconds: c.Duration.Seconds(), viewers: c.Viewers}}
+	r := &peersRun{peersCmd: c, rep: &peersReport{rounds: c.Rounds, seconds: c.Duration.Seconds(), viewers: c.Viewers, notes: []string{}}}
 	if err := r.prepare(ctx, dir); err != nil {
 		return nil, err
 	}

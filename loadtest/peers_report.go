@@ -52,11 +52,14 @@ func (d duels) uring() *duel {
 func (r *peersReport) note(text string) { r.notes = append(r.notes, text) }
 
 // writeJSON writes one object. Ratios are roomd's figure by the other's, medians of
-// the rounds; CPU is that of the server's process, in % of a core.
+// the rounds; CPU is that of the server's process, in % of a core. What was not
+// compared has no keys.
 func (r *peersReport) writeJSON(w io.Writer) error {
 	m := map[string]any{
 		"rounds": r.rounds, "round_s": r.seconds, "took_s": r.took, "viewers": r.viewers, "notes": r.notes,
-		"idle_connections": r.idle, "idle_rss_bytes_per_conn": r.idleRSS, "idle_baseline_rss_bytes_per_conn": r.plainRSS,
+	}
+	if r.idle > 0 {
+		m["idle_connections"], m["idle_rss_bytes_per_conn"], m["idle_baseline_rss_bytes_per_conn"] = r.idle, r.idleRSS, r.plainRSS
 	}
 	put := func(name string, d *duel) {
 		m[name+"_min"], m[name+"_max"] = d.least, d.most

@@ -50,6 +50,19 @@ func TestLoadPeers(t *testing.T) {
 	}
 }
 
+// What was not compared has no key: a 0 would be a figure.
+func TestPeersReportParts(t *testing.T) {
+	var b bytes.Buffer
+	if err := (&peersReport{rounds: 1, seconds: 1}).writeJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"idle", "crowd", "delivery", "joined"} {
+		if strings.Contains(b.String(), part) {
+			t.Errorf("nothing was compared, and the report has %s:\n%s", part, &b)
+		}
+	}
+}
+
 // Without the folder of the baselines the command says what to do.
 func TestPeersWithoutBaseline(t *testing.T) {
 	cmd := &peersCmd{Rounds: 1, Duration: time.Second, Viewers: 2, Idle: 1, Rooms: 2, Baseline: t.TempDir(), Only: []string{"idle"}}
