@@ -120,9 +120,11 @@ func (c *spectatorsCmd) compare(ctx context.Context, rep *spectatorsReport) erro
 	return nil
 }
 
+// medianOf is the middle of a list, or the mean of the two in its middle.
 func medianOf(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
+	list = slices.Sorted(slices.Values(list))
+	n := len(list)
+	return (list[(n-1)/2] + list[n/2]) / 2
 }
 
 // cost is what a round of reading took of a server.

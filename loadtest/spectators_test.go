@@ -81,3 +81,14 @@ func TestSpectatorsBroken(t *testing.T) {
 		t.Error("a wrong state is none")
 	}
 }
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		list []float64
+		want float64
+	}{{[]float64{7}, 7}, {[]float64{3, 1}, 2}, {[]float64{9, 1, 2}, 2}, {[]float64{8, 1, 4, 2}, 3}} {
+		if got := medianOf(c.list); got != c.want {
+			t.Errorf("the median of %v is %v, want %v", c.list, got, c.want)
+		}
+	}
+}
