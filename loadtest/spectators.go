@@ -99,23 +99,24 @@ func (c *spectatorsCmd) compare(ctx context.Context, rep *spectatorsReport) erro
 		return err
 	}
 	defer base.stop()
-	var ours, theirs, ratios []float64
-	for range c.Rounds {
-		a, err := c.measure(ctx, s, s.target, c.Readers)
-		if err != nil {
+	var ours, theirs []cost
+	for round := range c.Rounds {
+		var a, b cost
+		mine := func() (err error) { a, err = c.measure(ctx, s, s.target, c.Readers); return err }
+		other := func() (err error) { b, err = c.measure(ctx, s, base, c.Readers); return err }
+		first, second := mine, other
+		if round%2 == 1 { // what changes on the machine meanwhile is nobody's advantage
+			first, second = other, mine
+		}
+		if err := first(); err != nil {
 			return err
 		}
-		b, err := c.measure(ctx, s, base, c.Readers)
-		if err != nil {
+		if err := second(); err != nil {
 			return err
 		}
-		ours, theirs, ratios = append(ours, a.usPerMessage), append(theirs, b.usPerMessage), append(ratios, a.usPerMessage/b.usPerMessage)
-		rep.CPUPct, rep.BaselineCPUPct = a.cpuPct, b.cpuPct
-		rep.Messages += a.messages
-		rep.EncodesPerEvent = max(rep.EncodesPerEvent, a.encodesPerEvent)
-		rep.BytesPerMessage = a.bytesPerMessage
+		ours, theirs = append(ours, a), append(theirs, b)
 	}
-	rep.UsPerMessage, rep.BaselineUsPerMessage, rep.Ratio = medianOf(ours), medianOf(theirs), medianOf(ratios)
+	rep.compare(ours, theirs)
 	rep.States, rep.Wrong = s.crowd.checked, s.crowd.wrong
 	return nil
 }

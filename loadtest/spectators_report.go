@@ -27,6 +27,19 @@ type spectatorsReport struct {
 	Wrong                int64   `json:"wrong_states"`
 }
 
+// compare takes in the rounds of both. Figures are the medians, each for itself.
+func (r *spectatorsReport) compare(ours, theirs []cost) {
+	var ratios []float64
+	for i, c := range ours {
+		ratios = append(ratios, c.usPerMessage/theirs[i].usPerMessage)
+		r.Messages += c.messages
+		r.EncodesPerEvent = max(r.EncodesPerEvent, c.encodesPerEvent)
+	}
+	own, other := medianCost(ours), medianCost(theirs)
+	r.UsPerMessage, r.BaselineUsPerMessage, r.Ratio = own.usPerMessage, other.usPerMessage, medianOf(ratios)
+	r.CPUPct, r.BaselineCPUPct, r.BytesPerMessage = own.cpuPct, other.cpuPct, own.bytesPerMessage
+}
+
 // broken is an error for what must not be, whatever it cost.
 func (r *spectatorsReport) broken() error {
 	if r.Wrong > 0 {

@@ -92,3 +92,18 @@ func TestMedian(t *testing.T) {
 		}
 	}
 }
+
+// The figures are medians of the rounds, not those of the last one.
+func TestSpectatorsCompare(t *testing.T) {
+	round := func(v float64) cost {
+		return cost{usPerMessage: v, cpuPct: 10 * v, bytesPerMessage: 100 * v, messages: 5}
+	}
+	var r spectatorsReport
+	r.compare([]cost{round(2), round(1), round(9)}, []cost{round(4), round(4), round(3)})
+	want := spectatorsReport{
+		UsPerMessage: 2, BaselineUsPerMessage: 4, Ratio: 0.5, CPUPct: 20, BaselineCPUPct: 40, BytesPerMessage: 200, Messages: 15,
+	}
+	if r != want {
+		t.Errorf("%+v, want %+v", r, want)
+	}
+}
