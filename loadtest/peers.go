@@ -132,27 +132,23 @@ func (r *peersRun) take(ctx context.Context, t *target, g *party) (c cost, err e
 	if err := wait(ctx, warmUp); err != nil {
 		return c, err
 	}
-	before, err := t.usage()
+	before, err := t.cpu()
 	if err != nil {
 		return c, err
 	}
 	begin := time.Now()
 	g.count(true)
 	err = wait(ctx, r.Duration)
-	after, errUsage := t.usage()
+	after, errCPU := t.cpu()
 	took := time.Since(begin)
 	frames, bytes := g.count(false)
-	if err = errors.Join(err, errUsage, g.failure()); err != nil {
+	if err = errors.Join(err, g.failure(), errCPU); err != nil {
 		return c, err
 	}
 	if frames == 0 {
 		return c, errors.New("nothing was received")
 	}
-	cpu := max(after.cpu-before.cpu, cpuTick)
-	return cost{
-		usPerMessage: float64(cpu.Microseconds()) / float64(frames), cpuPct: 100 * cpu.Seconds() / took.Seconds(),
-		bytesPerMessage: float64(bytes) / float64(frames), messages: frames,
-	}, nil
+	return costOf(after-before, took, frames, bytes), nil
 }
 
 // crowds compares the CPU and the memory of rooms of players with the plain server's.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/loop"
 )
@@ -25,8 +27,6 @@ type spectatorsCmd struct {
 const (
 	watchedRoom = "watched"
 	manyRate    = 5 // events a second with many readers
-	// cpuTick is what the kernel counts a process's time in: less cannot be told.
-	cpuTick = 10 * time.Millisecond
 	// decoding is the number of readers that decode all they get.
 	decoding = 50
 )
@@ -134,6 +134,25 @@ type cost struct {
 	messages                                               int64
 }
 
+func costOf(cpu, took time.Duration, messages, bytes int64) cost {
+	return cost{
+		usPerMessage: 1e6 * cpu.Seconds() / float64(messages), cpuPct: 100 * cpu.Seconds() / took.Seconds(),
+		bytesPerMessage: float64(bytes) / float64(messages), messages: messages,
+	}
+}
+
+// cpu is the time that a child has had so far. Unlike /proc, which counts in 10 ms,
+// the process's clock tells rounds from each other in which a server has little to do.
+func (t *target) cpu() (time.Duration, error) {
+	const sched = 2                                 // CPUCLOCK_SCHED of the Linux ABI, of all threads
+	clock := int32(^t.child.Process.Pid<<3 | sched) // as clock_getcpuclockid(3) makes it
+	var ts unix.Timespec
+	if err := unix.ClockGettime(clock, &ts); err != nil {
+		return 0, fmt.Errorf("the CPU time of process %d: %w", t.child.Process.Pid, err)
+	}
+	return time.Duration(ts.Nano()), nil
+}
+
 // measure reads from a server with n readers. The baseline knows JSON only.
 func (c *spectatorsCmd) measure(ctx context.Context, s *stage, t *target, n int) (r cost, err error) {
 	some := 0
@@ -151,7 +170,7 @@ func (c *spectatorsCmd) measure(ctx context.Context, s *stage, t *target, n int)
 	if err != nil {
 		return r, err
 	}
-	before, err := t.usage()
+	before, err := t.cpu()
 	if err != nil {
 		return r, err
 	}
@@ -160,20 +179,17 @@ func (c *spectatorsCmd) measure(ctx context.Context, s *stage, t *target, n int)
 	err = wait(ctx, c.Duration)
 	messages, bytes := s.crowd.count(false)
 	took := time.Since(begin)
-	after, errUsage := t.usage()
+	after, errCPU := t.cpu()
 	made, errEncodes := s.encodes()
-	if err = errors.Join(err, errUsage, errEncodes, s.crowd.failure()); err != nil {
+	if err = errors.Join(err, errCPU, errEncodes, s.crowd.failure()); err != nil {
 		return r, err
 	}
 	if messages == 0 {
 		return r, errors.New("nothing was received")
 	}
-	cpu := max(after.cpu-before.cpu, cpuTick)
-	return cost{
-		usPerMessage: float64(cpu.Microseconds()) / float64(messages), cpuPct: 100 * cpu.Seconds() / took.Seconds(),
-		bytesPerMessage: float64(bytes) / float64(messages), messages: messages,
-		encodesPerEvent: (made - encodes) / max(float64(s.crowd.events()), 1),
-	}, nil
+	r = costOf(after-before, took, messages, bytes)
+	r.encodesPerEvent = (made - encodes) / max(float64(s.crowd.events()), 1)
+	return r, nil
 }
 
 // encodes is the entries that the room's server has made of JSON.

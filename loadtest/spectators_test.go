@@ -107,3 +107,27 @@ func TestSpectatorsCompare(t *testing.T) {
 		t.Errorf("%+v, want %+v", r, want)
 	}
 }
+
+// The time of a child is told to less than the 10 ms of /proc, and that of one that
+// has ended is an error.
+func TestChildCPU(t *testing.T) {
+	child := exec.Command("cat")
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d := &target{child: child}
+	if cpu, err := d.cpu(); err != nil || cpu <= 0 {
+		t.Errorf("a child that runs had %v, %v", cpu, err)
+	}
+	in.Close()
+	if err := child.Wait(); err != nil {
+		t.Error(err)
+	}
+	if cpu, err := d.cpu(); err == nil {
+		t.Errorf("a child that has ended had %v", cpu)
+	}
+}
