@@ -54,6 +54,10 @@ func (c *demoCmd) Run() error {
 	if c.Rooms < 1 || c.Players < 1 || c.Lease <= 0 || c.Again <= 0 {
 		return errors.New("rooms, players, lease and again must be positive")
 	}
+	const ports = 1 << 16
+	if c.Port < 1 || c.Port+len(demoNodes) > ports || c.NATSPort < 0 || c.NATSPort >= ports {
+		return fmt.Errorf("--port must be from 1 to %d, --nats-port below %d", ports-len(demoNodes), ports)
+	}
 	ctx, stop := interrupted()
 	defer stop()
 	dir, err := os.MkdirTemp("", "roomd-demo-")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,6 +42,12 @@ func (c *natsCmd) Run() error {
 			o.Routes = append(o.Routes, u)
 		}
 	}
+	// The server itself does not say why it cannot listen, and waits for what does not come.
+	ln, err := net.Listen("tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
+	if err != nil {
+		return fmt.Errorf("NATS: %w", err)
+	}
+	ln.Close()
 	s, err := natsserver.NewServer(o)
 	if err != nil {
 		return err

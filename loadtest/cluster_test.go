@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -127,6 +128,25 @@ func TestFleetIsWhole(t *testing.T) {
 	close(done)
 	if err := f.whole(); err == nil || !strings.Contains(err.Error(), "node b") {
 		t.Errorf("b ended: %v", err)
+	}
+}
+
+// A port that cannot be had is an error that names it, at once.
+func TestPorts(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	err = (&natsCmd{Name: "nats-1", Port: ln.Addr().(*net.TCPAddr).Port, Store: t.TempDir()}).Run()
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("NATS on a port that is taken: %v", err)
+	}
+	for _, c := range []demoCmd{{Port: 0}, {Port: 65534}, {Port: 8081, NATSPort: -1}, {Port: 8081, NATSPort: 65536}} {
+		c.Rooms, c.Players, c.Lease, c.Again = 1, 1, time.Second, time.Second
+		if err := c.Run(); err == nil || !strings.Contains(err.Error(), "--port") {
+			t.Errorf("nodes from port %d and NATS on %d: %v", c.Port, c.NATSPort, err)
+		}
 	}
 }
 
