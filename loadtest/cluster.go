@@ -25,6 +25,9 @@ type clusterFlags struct {
 }
 
 func (c *clusterFlags) validate(rooms int) error {
+	if c.Nodes > maxNodes {
+		return fmt.Errorf("nodes must be %d or fewer: a letter each", maxNodes)
+	}
 	if c.Nodes < 2 || rooms < 1 || c.Players < 1 || c.Rate <= 0 || c.Lease <= 0 || c.Checkpoint <= 0 {
 		return errors.New("nodes must be two or more; rooms, players, rate, lease and checkpoint positive")
 	}

@@ -74,8 +74,10 @@ func newFleet(ctx context.Context, dir string, servers, port int, program []stri
 	return f, nil
 }
 
-// nodeName is the name of node i.
+// nodeName is the name of node i of at most maxNodes.
 func nodeName(i int) string { return string(rune('a' + i)) }
+
+const maxNodes = 'z' - 'a' + 1
 
 // startNodes starts n nodes, named a, b, c and so on.
 func (f *fleet) startNodes(n int) error {
@@ -320,7 +322,7 @@ func buildRoomd(ctx context.Context, dir string) (string, error) {
 	bin := filepath.Join(dir, "roomd")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "github.com/roomd/roomd/cmd/roomd")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("the command roomd cannot be built: %w: run this in its repository, with Go installed\n%s", err, out)
 	}
 	return bin, nil
 }

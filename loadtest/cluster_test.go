@@ -150,6 +150,18 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// Each node of a cluster has a name of its own that roomd takes.
+func TestNodeNames(t *testing.T) {
+	c := clusterFlags{Nodes: maxNodes, Players: 1, Rate: 1, Lease: time.Second, Checkpoint: time.Second}
+	if err := c.validate(1); err != nil || nodeName(c.Nodes-1) != "z" {
+		t.Errorf("%d nodes up to %s: %v", c.Nodes, nodeName(c.Nodes-1), err)
+	}
+	c.Nodes++
+	if err := c.validate(1); err == nil {
+		t.Errorf("a node is named %s", nodeName(c.Nodes-1))
+	}
+}
+
 func TestNearest(t *testing.T) {
 	list := []time.Duration{4, 1, 3, 2}
 	for q, want := range map[float64]time.Duration{0: 1, 0.5: 3, 0.99: 4, 1: 4} {

@@ -37,7 +37,7 @@ func (r *peersRun) prepare(ctx context.Context, dir string) error {
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-C", r.Baseline, "-buildvcs=false", "-o", out+string(filepath.Separator), "./...")
 	if said, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("the baseline programs cannot be built: %w\n%s", err, said)
+		return fmt.Errorf("the baseline programs cannot be built, which needs Go: %w\n%s", err, said)
 	}
 	schema, err := crowd.Kind.Schema()
 	if err != nil {
