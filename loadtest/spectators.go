@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/roomd/roomd/loadtest/crowd"
 	"github.com/roomd/roomd/netcode/client"
 	"github.com/roomd/roomd/netcode/loop"
 )
@@ -34,6 +35,9 @@ const (
 func (c *spectatorsCmd) Run() error {
 	if c.Readers < 1 || c.Many < 1 || c.Rounds < 1 || c.Duration <= 0 {
 		return errors.New("readers, many, rounds and duration must be positive")
+	}
+	if c.Walkers < 0 || c.Walkers > crowd.MaxPlayers {
+		return fmt.Errorf("walkers must be from 0 to %d, which the room has no more of", crowd.MaxPlayers)
 	}
 	ctx, stop := interrupted()
 	defer stop()

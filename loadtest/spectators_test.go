@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/roomd/roomd/loadtest/crowd"
 )
 
 // TestLoadSpectators runs the command as an operator does, with few readers.
@@ -129,5 +131,15 @@ func TestChildCPU(t *testing.T) {
 	}
 	if cpu, err := d.cpu(); err == nil {
 		t.Errorf("a child that has ended had %v", cpu)
+	}
+}
+
+// Entities that the room would not have are refused, not left out.
+func TestSpectatorsWalkers(t *testing.T) {
+	for _, n := range []int{-1, crowd.MaxPlayers + 1} {
+		c := &spectatorsCmd{Readers: 1, Many: 1, Walkers: n, Duration: 1, Rounds: 1}
+		if err := c.Run(); err == nil || !strings.Contains(err.Error(), "walkers") {
+			t.Errorf("%d walkers: %v", n, err)
+		}
 	}
 }
