@@ -22,6 +22,9 @@ const (
 	rehearsal = 300 * time.Millisecond
 	// attackLead is how long an attack goes on before it is measured.
 	attackLead = 300 * time.Millisecond
+	// minAttack is the least time in which inputs surely come back: without one, a
+	// promise would seem broken.
+	minAttack = 200 * time.Millisecond
 	// maxKept is the memory of the server after all attacks by that before them.
 	maxKept = 1.10
 )

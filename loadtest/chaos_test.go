@@ -48,7 +48,7 @@ func TestChaosHostile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("attacks a server for a quarter of a minute")
 	}
-	breakThings(t, &chaosCmd{Attack: 200 * time.Millisecond, Only: []string{"hostile"}})
+	breakThings(t, &chaosCmd{Attack: minAttack, Only: []string{"hostile"}})
 }
 
 func breakThings(t *testing.T, c *chaosCmd) {
@@ -95,6 +95,16 @@ func TestChaosOnly(t *testing.T) {
 	}
 	if _, err := parse("--only="); err != nil || c.Run() == nil {
 		t.Errorf("no phase is played, and that is no error: %v", err)
+	}
+}
+
+// An attack that is too short to measure anybody is refused: it would look like a
+// promise that is broken.
+func TestChaosAttack(t *testing.T) {
+	c := &chaosCmd{Attack: minAttack - 1, Outage: time.Second, Rooms: 1, Only: []string{"hostile"}}
+	c.clusterFlags = clusterFlags{Nodes: 2, Players: 1, Rate: 1, Lease: time.Second, Checkpoint: time.Second}
+	if err := c.Run(); err == nil || !strings.Contains(err.Error(), minAttack.String()) {
+		t.Error(err)
 	}
 }
 

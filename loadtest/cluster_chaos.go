@@ -27,8 +27,8 @@ func (c *chaosCmd) Run() error {
 	if err := c.validate(c.Rooms); err != nil {
 		return err
 	}
-	if c.Kills < 0 || c.Outage <= 0 || c.Attack <= 0 {
-		return errors.New("kills must not be negative, the outage and the time of an attack positive")
+	if c.Kills < 0 || c.Outage <= 0 || c.Attack < minAttack {
+		return fmt.Errorf("kills must not be negative, the outage positive, the time of an attack %v or more", minAttack)
 	}
 	if len(c.Only) == 0 {
 		return errors.New("--only names no phase")
