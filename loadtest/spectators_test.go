@@ -110,8 +110,8 @@ func TestSpectatorsCompare(t *testing.T) {
 	}
 }
 
-// The time of a child is told to less than the 10 ms of /proc, and that of one that
-// has ended is an error.
+// The time of a child is told, little as it is, and that of one that has ended is an
+// error.
 func TestChildCPU(t *testing.T) {
 	child := exec.Command("cat")
 	in, err := child.StdinPipe()
@@ -122,8 +122,15 @@ func TestChildCPU(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &target{child: child}
-	if cpu, err := d.cpu(); err != nil || cpu <= 0 {
-		t.Errorf("a child that runs had %v, %v", cpu, err)
+	for { // the kernel adds up when a child waits, or at its next tick
+		cpu, err := d.cpu()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cpu > 0 {
+			break
+		}
+		runtime.Gosched()
 	}
 	in.Close()
 	if err := child.Wait(); err != nil {
