@@ -142,11 +142,14 @@ func (r *peersRun) take(ctx context.Context, t *target, g *party) (c cost, err e
 	after, errCPU := t.cpu()
 	took := time.Since(begin)
 	frames, bytes := g.count(false)
-	if err = errors.Join(err, g.failure(), errCPU); err != nil {
+	if err != nil {
+		return c, err // servers end with the run: that connections are lost is not why
+	}
+	if err = errors.Join(g.failure(), errCPU); err != nil {
 		return c, err
 	}
 	if frames == 0 {
-		return c, errors.New("nothing was received")
+		return c, fmt.Errorf("nothing was received in %v: --duration is too short, or the server stalls", took)
 	}
 	return costOf(after-before, took, frames, bytes), nil
 }

@@ -185,11 +185,14 @@ func (c *spectatorsCmd) measure(ctx context.Context, s *stage, t *target, n int)
 	took := time.Since(begin)
 	after, errCPU := t.cpu()
 	made, errEncodes := s.encodes()
-	if err = errors.Join(err, errCPU, errEncodes, s.crowd.failure()); err != nil {
+	if err != nil {
+		return r, err // servers end with the run: that readers are lost is not why
+	}
+	if err = errors.Join(s.crowd.failure(), errCPU, errEncodes); err != nil {
 		return r, err
 	}
 	if messages == 0 {
-		return r, errors.New("nothing was received")
+		return r, fmt.Errorf("nothing was received in %v: --duration is too short, or the server stalls", took)
 	}
 	r = costOf(after-before, took, messages, bytes)
 	r.encodesPerEvent = (made - encodes) / max(float64(s.crowd.events()), 1)
