@@ -25,6 +25,8 @@ const (
 	settleTime = time.Second
 	// returnTime is how long after the last input bots without a connection may take to come back.
 	returnTime = 5 * time.Second
+	// maxRate is the inputs a player may send in a second; no kind ticks as often.
+	maxRate = 1000
 	// maxLatency is the histogram's ceiling.
 	maxLatency = time.Minute
 )
@@ -62,12 +64,24 @@ type run struct {
 	times  []sample
 }
 
+// check refuses flags that no run can follow, or that it would not.
+func (c *playCmd) check() error {
+	switch {
+	case c.Rooms < 1 || c.Players < 1 || c.Duration <= 0:
+		return errors.New("rooms, players and duration must be positive")
+	case !(c.Rate > 0 && c.Rate <= maxRate): // NaN too
+		return fmt.Errorf("rate must be more than 0 and at most %d inputs a second", maxRate)
+	case c.Warmup < 0 || c.Ramp < 0 || c.Decode < 0 || c.Loops < 0 || c.Procs < 0:
+		return errors.New("warmup, ramp, decode, loops and procs must not be negative")
+	case c.URL != "" && (c.Engine != "auto" || c.IO != "syscall" || c.Loops != 0 || c.Procs != 0):
+		return errors.New("engine, io, loops and procs are those of a started server: leave them out with --url")
+	}
+	return c.validate()
+}
+
 // Run plays and prints the report.
 func (c *playCmd) Run() error {
-	if c.Rooms < 1 || c.Players < 1 || c.Rate <= 0 || c.Duration <= 0 {
-		return errors.New("rooms, players, rate and duration must be positive")
-	}
-	if err := c.validate(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -40,6 +40,30 @@ func TestLoadRun(t *testing.T) {
 	wantKeys(t, rep)
 }
 
+// Flags that no run can follow are refused before a server starts.
+func TestPlayFlagsAreChecked(t *testing.T) {
+	good := playCmd{Rooms: 1, Players: 1, Duration: time.Second, Rate: 30, Engine: "auto", IO: "syscall", troubleFlags: troubleFlags{Storm: 100}}
+	if err := good.check(); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*playCmd){
+		"no rooms":          func(c *playCmd) { c.Rooms = 0 },
+		"rate of NaN":       func(c *playCmd) { c.Rate = math.NaN() },
+		"rate of infinity":  func(c *playCmd) { c.Rate = math.Inf(1) },
+		"negative warmup":   func(c *playCmd) { c.Warmup = -1 },
+		"negative ramp":     func(c *playCmd) { c.Ramp = -1 },
+		"negative decode":   func(c *playCmd) { c.Decode = -1 },
+		"storm of NaN":      func(c *playCmd) { c.Storm = math.NaN() },
+		"storm of 101 %":    func(c *playCmd) { c.Storm = 101 },
+		"loops of a server": func(c *playCmd) { c.URL, c.Loops = "http://127.0.0.1:1", 1 },
+	} {
+		c := good
+		if spoil(&c); c.check() == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
 // playWith plays on a server of its own.
 func playWith(t *testing.T, cmd *playCmd) (*playReport, *run) {
 	t.Helper()

@@ -19,8 +19,8 @@ type troubleFlags struct {
 
 func (f *troubleFlags) validate() error {
 	for _, v := range []float64{f.Drop, f.Stall, f.Storm} {
-		if v < 0 || v > 100 {
-			return errors.New("drop, stall and storm are percentages")
+		if !(v >= 0 && v <= 100) { // NaN too
+			return errors.New("drop, stall and storm must be 0 to 100 percent")
 		}
 	}
 	return nil
