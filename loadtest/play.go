@@ -96,15 +96,15 @@ func (c *playCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if c.Report != "" {
-		if err := rep.writeHTML(c.Report, r.times); err != nil {
-			return err
-		}
-	}
+	write := rep.writeTable
 	if c.JSON {
-		return rep.writeJSON(os.Stdout)
+		write = rep.writeJSON
 	}
-	return rep.writeTable(os.Stdout)
+	err = write(os.Stdout)
+	if c.Report != "" {
+		err = errors.Join(err, rep.writeHTML(c.Report, r.times))
+	}
+	return errors.Join(err, rep.verdict())
 }
 
 // on runs f on the bots' loop and waits for it.
@@ -290,7 +290,7 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 		return nil, err
 	}
 	r.on(func() {
-		rep.InputsSent, rep.BotsLost = r.swarm.sent, r.swarm.lost
+		rep.InputsSent, rep.BotsLost, rep.why = r.swarm.sent, r.swarm.lost, r.swarm.why
 		if t := r.swarm.trouble; t != nil {
 			rep.Drops, rep.Stalls, rep.SeatsLost = t.drops, t.stalled, t.reseated
 			rep.BackP50, rep.BackP99, rep.BackMax = float64(t.back.ValueAtQuantile(50)), float64(t.back.ValueAtQuantile(99)), float64(t.back.Max())

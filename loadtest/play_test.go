@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"slices"
@@ -78,6 +79,24 @@ func playWith(t *testing.T, cmd *playCmd) (*playReport, *run) {
 		t.Fatal(err)
 	}
 	return rep, r
+}
+
+// A run fails by what the server promises, not by how fast it was.
+func TestVerdictOfARun(t *testing.T) {
+	if err := (&playReport{TicksSkipped: 9, InputsLost: 9, Drops: 9}).verdict(); err != nil {
+		t.Error(err)
+	}
+	for want, rep := range map[string]playReport{
+		"1 wrong states":  {WrongStates: 1},
+		"2 bots lost":     {BotsLost: 2},
+		"3 seats lost":    {SeatsLost: 3},
+		"4 bots not back": {Away: 4},
+		"told why":        {BotsLost: 1, why: errors.New("told why")},
+	} {
+		if err := rep.verdict(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q, want %q in it", err, want)
+		}
+	}
 }
 
 func wantKeys(t *testing.T, rep *playReport) {

@@ -44,6 +44,32 @@ type playReport struct {
 	BackP50   float64 `json:"back_p50_ms,omitempty"`
 	BackP99   float64 `json:"back_p99_ms,omitempty"`
 	BackMax   float64 `json:"back_max_ms,omitempty"`
+
+	why error // of the first bot that was lost
+}
+
+// verdict is an error for a run in which the server did not keep what it promises:
+// slow it may be, but not wrong.
+func (r *playReport) verdict() error {
+	var bad []string
+	for _, c := range []struct {
+		n    int64
+		what string
+	}{
+		{r.WrongStates, "wrong states"}, {int64(r.BotsLost), "bots lost"},
+		{r.SeatsLost, "seats lost"}, {int64(r.Away), "bots not back"},
+	} {
+		if c.n > 0 {
+			bad = append(bad, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	switch {
+	case len(bad) == 0:
+		return nil
+	case r.why != nil:
+		return fmt.Errorf("the run failed: %s; the first lost: %w", strings.Join(bad, ", "), r.why)
+	}
+	return fmt.Errorf("the run failed: %s", strings.Join(bad, ", "))
 }
 
 func (r *playReport) writeJSON(w io.Writer) error {
