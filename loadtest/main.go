@@ -9,6 +9,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -56,7 +58,12 @@ func serve(args []string) int {
 func main() {
 	var c cli
 	ctx := kong.Parse(&c, kong.Name("loadtest"), kong.UsageOnError())
-	if err := ctx.Run(); err != nil {
+	err := ctx.Run()
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "loadtest: interrupted before the end, so there is no report")
+		os.Exit(1)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "loadtest:", err)
 		os.Exit(1)
 	}

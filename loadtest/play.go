@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -84,7 +83,7 @@ func (c *playCmd) Run() error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := interrupted()
 	defer stop()
 	t, err := newTarget(ctx, c.URL, c.Procs, []string{"--engine", c.Engine, "--io", c.IO, "--loops", fmt.Sprint(c.Loops)})
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -54,7 +53,7 @@ func (c *roomsCmd) Run() error {
 	if c.Rooms < 1 || c.Bots < 0 || c.Bots > crowd.MaxPlayers || c.Duration <= 0 || c.Warmup < 0 {
 		return fmt.Errorf("rooms and duration must be positive, and bots at most %d", crowd.MaxPlayers)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := interrupted()
 	defer stop()
 	rep, err := c.play(ctx)
 	if err != nil {
