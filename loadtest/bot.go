@@ -32,7 +32,8 @@ type swarm struct {
 	schemas    map[uint64]*game.Schema
 	rooms      map[string]roomState
 	measure    bool
-	ready      int // bots that have had a state
+	from, to   time.Duration // inputs due from and before which are timed
+	ready      int           // bots that have had a state
 	lost       int
 	why        error // of the first bot that was lost
 	sent       int64
@@ -49,6 +50,16 @@ func (s *swarm) away() (n int) {
 	for _, b := range s.bots {
 		if b.dropped != 0 && !b.gone {
 			n++
+		}
+	}
+	return n
+}
+
+// waiting is the number of inputs to be timed that no state has answered yet.
+func (s *swarm) waiting() (n int) {
+	for _, b := range s.bots {
+		if (b.decode || b.brain != nil) && b.playing && !b.gone {
+			n += int(b.seq - b.ack)
 		}
 	}
 	return n
@@ -299,13 +310,14 @@ func (b *bot) checked(r *wire.Reader, n int) error {
 	return err
 }
 
-// acked times the inputs that the state to come is the first to hold.
+// acked times the inputs that the state to come is the first to hold. When they were due
+// decides which are measured: the answers that are slow come after the time measured.
 func (b *bot) acked(n uint32) {
 	now := loop.Now()
 	for range n {
 		b.ack++
-		if b.swarm.measure && b.seq-b.ack < inFlight {
-			if at := b.sentAt[b.ack%inFlight]; at != 0 {
+		if b.seq-b.ack < inFlight {
+			if at := b.sentAt[b.ack%inFlight]; at >= b.swarm.from && at < b.swarm.to {
 				b.swarm.latency(now - at)
 			}
 		}

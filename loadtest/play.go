@@ -264,7 +264,7 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 		return nil, err
 	}
 	r.on(func() {
-		r.swarm.measure = true
+		r.swarm.measure, r.swarm.from, r.swarm.to = true, loop.Now(), loop.Never
 		if t := r.swarm.trouble; t != nil && r.cmd.Storm > 0 {
 			t.stormAt = loop.Now() + r.cmd.Duration/2
 		}
@@ -279,7 +279,7 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 	if err != nil {
 		return nil, err
 	}
-	r.on(func() { r.swarm.measure = false })
+	r.on(func() { r.swarm.measure, r.swarm.to = false, loop.Now() })
 	z, err := r.read()
 	if err != nil {
 		return nil, err
@@ -290,6 +290,12 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 	}
 	r.on(func() {
 		rep.InputsSent, rep.BotsLost, rep.why = r.swarm.sent, r.swarm.lost, r.swarm.why
+		rep.LatencyP50, rep.LatencyP99 = middleAndTail(r.hist)
+		rep.LatencyMax, rep.LatencySamples = float64(r.hist.Max())/1000, r.hist.TotalCount()
+		if r.slice != nil {
+			last := &r.times[len(r.times)-1]
+			last.p50, last.p99 = middleAndTail(r.slice)
+		}
 		if t := r.swarm.trouble; t != nil {
 			rep.Drops, rep.Stalls, rep.SeatsLost = t.drops, t.stalled, t.reseated
 			rep.BackP50, rep.BackP99, rep.BackMax = float64(t.back.ValueAtQuantile(50)), float64(t.back.ValueAtQuantile(99)), float64(t.back.Max())
@@ -299,8 +305,9 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 	return rep, nil
 }
 
-// settle stops the bots, brings those back that are away, and counts the inputs that
-// the server has not applied soon after, and those that it has dropped from a full inbox.
+// settle stops the bots, brings those back that are away, takes in the answers that are on
+// their way, and counts the inputs that the server has not applied soon after, and those
+// that it has dropped from a full inbox.
 func (r *run) settle(ctx context.Context, start map[string]float64) (lost, dropped int64, err error) {
 	r.on(func() { r.pace.stopped = true })
 	for began := time.Now(); ; {
@@ -310,11 +317,11 @@ func (r *run) settle(ctx context.Context, start map[string]float64) (lost, dropp
 		}
 		since := func(name string) int64 { return int64(m[name] - start[name]) }
 		var sent int64
-		var away int
-		r.on(func() { sent, away = r.swarm.sent, r.swarm.away() })
+		var away, waiting int
+		r.on(func() { sent, away, waiting = r.swarm.sent, r.swarm.away(), r.swarm.waiting() })
 		lost = sent - since("roomd_inputs_applied_total")
 		waited := time.Since(began)
-		if (lost <= 0 || waited > settleTime) && (away == 0 || waited > returnTime) {
+		if (lost <= 0 && waiting == 0 || waited > settleTime) && (away == 0 || waited > returnTime) {
 			return lost, since("roomd_inputs_dropped_total"), nil
 		}
 		if err := wait(ctx, 50*time.Millisecond); err != nil {
@@ -349,12 +356,13 @@ func (r *run) report(a, z reading) *playReport {
 		for _, sch := range s.schemas {
 			rep.TickRateHz = sch.TickRate
 		}
-		rep.LatencyP50 = float64(r.hist.ValueAtQuantile(50)) / 1000
-		rep.LatencyP99 = float64(r.hist.ValueAtQuantile(99)) / 1000
-		rep.LatencyMax = float64(r.hist.Max()) / 1000
-		rep.LatencySamples = r.hist.TotalCount()
 	})
 	return rep
+}
+
+// middleAndTail are p50 and p99 of microseconds, in milliseconds.
+func middleAndTail(h *hdr.Histogram) (p50, p99 float64) {
+	return float64(h.ValueAtQuantile(50)) / 1000, float64(h.ValueAtQuantile(99)) / 1000
 }
 
 func wait(ctx context.Context, d time.Duration) error {

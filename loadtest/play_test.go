@@ -15,6 +15,7 @@ import (
 
 	"github.com/roomd/roomd/game"
 	"github.com/roomd/roomd/loadtest/crowd"
+	"github.com/roomd/roomd/netcode/loop"
 	"github.com/roomd/roomd/netcode/wire"
 )
 
@@ -134,6 +135,24 @@ func TestWrongStatesAreFound(t *testing.T) {
 	b.check()
 	if s.checked != 1 || s.wrong != 2 {
 		t.Errorf("%d checked, %d wrong; want 1 and 2: the rows differ, and the bot's own is missing", s.checked, s.wrong)
+	}
+}
+
+// Which inputs are timed is decided by when they were due: an answer after the time
+// measured is the slow one.
+func TestLatenciesAreOfInputsDueInTheTimeMeasured(t *testing.T) {
+	var timed []time.Duration
+	now := loop.Now()
+	s := &swarm{from: now - 20*time.Second, to: now - 10*time.Second, latency: func(d time.Duration) { timed = append(timed, d) }}
+	b := &bot{swarm: s, decode: true, playing: true, seq: 3}
+	s.bots = []*bot{b}
+	b.sentAt = [inFlight]time.Duration{1: now - 25*time.Second, 2: now - 15*time.Second, 3: now - 5*time.Second}
+	if n := s.waiting(); n != 3 {
+		t.Errorf("%d inputs wait, want 3", n)
+	}
+	b.acked(3)
+	if len(timed) != 1 || timed[0] < 15*time.Second || s.waiting() != 0 {
+		t.Errorf("timed %v, %d wait; want one of 15 s, and none", timed, s.waiting())
 	}
 }
 

@@ -52,6 +52,7 @@ func (t *timeline) watch(ctx context.Context, d time.Duration) error {
 		if left <= time.Second {
 			return nil
 		}
+		t.run.on(t.slice.Reset)
 	}
 }
 
@@ -72,8 +73,7 @@ func (t *timeline) take() error {
 		rss:       float64(now.server.rss) / 1e6,
 	}
 	t.run.on(func() {
-		s.p50, s.p99 = float64(t.slice.ValueAtQuantile(50))/1000, float64(t.slice.ValueAtQuantile(99))/1000
-		t.slice.Reset()
+		s.p50, s.p99 = middleAndTail(t.slice)
 		s.bytes = float64(t.run.swarm.bytes-t.bytes) / secs / float64(len(t.run.swarm.bots))
 		t.bytes = t.run.swarm.bytes
 		for _, b := range t.run.swarm.bots {
