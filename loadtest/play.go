@@ -350,8 +350,9 @@ func (r *run) report(a, z reading) *playReport {
 	}
 	r.on(func() {
 		s := r.swarm
-		rep.BytesPerClient = float64(s.bytes) / n / r.cmd.Duration.Seconds()
-		rep.FramesPerClient = float64(s.frames) / n / r.cmd.Duration.Seconds()
+		counted := (s.to - s.from).Seconds()
+		rep.BytesPerClient = float64(s.bytes) / n / counted
+		rep.FramesPerClient = float64(s.frames) / n / counted
 		rep.StatesChecked, rep.WrongStates = s.checked, s.wrong
 		for _, sch := range s.schemas {
 			rep.TickRateHz = sch.TickRate

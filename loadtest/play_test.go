@@ -156,6 +156,23 @@ func TestLatenciesAreOfInputsDueInTheTimeMeasured(t *testing.T) {
 	}
 }
 
+// Bytes and frames are those of the time that was measured, which is longer than asked
+// for on a machine that stands still.
+func TestRatesAreOfTheTimeMeasured(t *testing.T) {
+	r := &run{cmd: &playCmd{Rooms: 1, Players: 2, Duration: time.Second}, target: &target{}}
+	end, err := r.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	r.on(func() { r.swarm.from, r.swarm.to, r.swarm.bytes, r.swarm.frames = time.Second, 5*time.Second, 800, 80 })
+	now := time.Now()
+	rep := r.report(reading{at: now}, reading{at: now.Add(4 * time.Second)})
+	if rep.BytesPerClient != 100 || rep.FramesPerClient != 10 {
+		t.Errorf("%v bytes and %v frames a client and second, want 100 and 10", rep.BytesPerClient, rep.FramesPerClient)
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	name := "x"
 	before := map[string]float64{`x_bucket{le="1"}`: 5}
