@@ -24,10 +24,6 @@ type clusterFlags struct {
 	Keep       string        `placeholder:"DIR" help:"Folder for logs, which stay; otherwise a temporary one."`
 }
 
-// The least and the most inputs that a player sends in a second: what lies between two
-// is a time that a timer takes.
-const minRate, maxRate = 0.001, 1000.0
-
 func (c *clusterFlags) validate(rooms int) error {
 	if c.Nodes > maxNodes {
 		return fmt.Errorf("nodes must be %d or fewer: a letter each", maxNodes)
@@ -35,10 +31,7 @@ func (c *clusterFlags) validate(rooms int) error {
 	if c.Nodes < 2 || rooms < 1 || c.Players < 1 || c.Lease <= 0 || c.Checkpoint <= 0 {
 		return errors.New("nodes must be two or more; rooms, players, lease and checkpoint positive")
 	}
-	if !(c.Rate >= minRate && c.Rate <= maxRate) {
-		return fmt.Errorf("the rate must be from %v to %v a second", minRate, maxRate)
-	}
-	return nil
+	return checkRate(c.Rate)
 }
 
 // nodeFlags are those of every node.

@@ -168,8 +168,7 @@ func TestRates(t *testing.T) {
 	for rate, ok := range map[float64]bool{
 		minRate: true, 10: true, maxRate: true, 0: false, -1: false, 1e-12: false, 2e9: false, math.Inf(1): false, math.NaN(): false,
 	} {
-		c := clusterFlags{Nodes: 2, Players: 1, Rate: rate, Lease: time.Second, Checkpoint: time.Second}
-		if err := c.validate(1); (err == nil) != ok {
+		if err := checkRate(rate); (err == nil) != ok {
 			t.Errorf("%v inputs a second: %v", rate, err)
 		}
 	}

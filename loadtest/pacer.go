@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -23,6 +24,17 @@ type pacer struct {
 
 // sender sends one input that was due at the given time.
 type sender interface{ send(due time.Duration) }
+
+// The least and the most inputs that a player sends in a second: what lies between two
+// is a time that a timer takes, and no kind ticks as often.
+const minRate, maxRate = 0.001, 1000.0
+
+func checkRate(rate float64) error {
+	if !(rate >= minRate && rate <= maxRate) { // NaN too
+		return fmt.Errorf("the rate must be from %v to %v inputs a second", minRate, maxRate)
+	}
+	return nil
+}
 
 func newPacer[S sender](senders []S, rate float64) *pacer {
 	bots := make([]sender, len(senders))

@@ -24,8 +24,6 @@ const (
 	settleTime = time.Second
 	// returnTime is how long after the last input bots without a connection may take to come back.
 	returnTime = 5 * time.Second
-	// maxRate is the inputs a player may send in a second; no kind ticks as often.
-	maxRate = 1000
 	// maxLatency is the histogram's ceiling.
 	maxLatency = time.Minute
 )
@@ -68,14 +66,12 @@ func (c *playCmd) check() error {
 	switch {
 	case c.Rooms < 1 || c.Players < 1 || c.Duration <= 0:
 		return errors.New("rooms, players and duration must be positive")
-	case !(c.Rate > 0 && c.Rate <= maxRate): // NaN too
-		return fmt.Errorf("rate must be more than 0 and at most %d inputs a second", maxRate)
 	case c.Warmup < 0 || c.Ramp < 0 || c.Decode < 0 || c.Loops < 0 || c.Procs < 0:
 		return errors.New("warmup, ramp, decode, loops and procs must not be negative")
 	case c.URL != "" && (c.Engine != "auto" || c.IO != "syscall" || c.Loops != 0 || c.Procs != 0):
 		return errors.New("engine, io, loops and procs are those of a started server: leave them out with --url")
 	}
-	return c.validate()
+	return errors.Join(checkRate(c.Rate), c.validate())
 }
 
 // Run plays and prints the report.
