@@ -45,6 +45,12 @@ type swarm struct {
 	trouble    *trouble // nil: all are well
 }
 
+// begin begins to measure.
+func (s *swarm) begin() { s.measure, s.from, s.to = true, loop.Now(), loop.Never }
+
+// end ends it. Inputs that were due before are timed until their answers are here.
+func (s *swarm) end() { s.measure, s.to = false, loop.Now() }
+
 // away is the number of bots that lost their connection and have no state since.
 func (s *swarm) away() (n int) {
 	for _, b := range s.bots {

@@ -109,11 +109,11 @@ func (s *siege) feel(ctx context.Context) (f feeling, err error) {
 	r := s.run
 	r.on(func() {
 		r.hist.Reset()
-		r.swarm.measure = true
+		r.swarm.begin()
 	})
 	err = wait(ctx, s.window)
 	r.on(func() {
-		r.swarm.measure = false
+		r.swarm.end()
 		f = feeling{float64(r.hist.ValueAtQuantile(50)) / 1000, float64(r.hist.ValueAtQuantile(99)) / 1000}
 		if err == nil && r.hist.TotalCount() == 0 {
 			err = errors.New("no input came back in a state")

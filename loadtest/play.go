@@ -260,7 +260,7 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 		return nil, err
 	}
 	r.on(func() {
-		r.swarm.measure, r.swarm.from, r.swarm.to = true, loop.Now(), loop.Never
+		r.swarm.begin()
 		if t := r.swarm.trouble; t != nil && r.cmd.Storm > 0 {
 			t.stormAt = loop.Now() + r.cmd.Duration/2
 		}
@@ -275,7 +275,7 @@ func (r *run) measure(ctx context.Context, start map[string]float64) (*playRepor
 	if err != nil {
 		return nil, err
 	}
-	r.on(func() { r.swarm.measure, r.swarm.to = false, loop.Now() })
+	r.on(r.swarm.end)
 	z, err := r.read()
 	if err != nil {
 		return nil, err
