@@ -64,12 +64,20 @@ func (s *swarm) away() (n int) {
 // waiting is the number of inputs to be timed that no state has answered yet.
 func (s *swarm) waiting() (n int) {
 	for _, b := range s.bots {
-		if (b.decode || b.brain != nil) && b.playing && !b.gone {
-			n += int(b.seq - b.ack)
+		if !b.decode && b.brain == nil || !b.playing || b.gone {
+			continue
+		}
+		for ahead := range min(b.seq-b.ack, inFlight) {
+			if s.timed(b.sentAt[(b.seq-ahead)%inFlight]) {
+				n++
+			}
 		}
 	}
 	return n
 }
+
+// timed reports whether inputs that were due then are timed.
+func (s *swarm) timed(due time.Duration) bool { return due >= s.from && due < s.to }
 
 // roomState is the newest state that any decoding bot of a room has seen.
 type roomState struct {
@@ -323,7 +331,7 @@ func (b *bot) acked(n uint32) {
 	for range n {
 		b.ack++
 		if b.seq-b.ack < inFlight {
-			if at := b.sentAt[b.ack%inFlight]; at >= b.swarm.from && at < b.swarm.to {
+			if at := b.sentAt[b.ack%inFlight]; b.swarm.timed(at) {
 				b.swarm.latency(now - at)
 			}
 		}

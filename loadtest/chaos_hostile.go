@@ -22,7 +22,7 @@ const (
 	rehearsal = 300 * time.Millisecond
 	// attackLead is how long an attack goes on before it is measured.
 	attackLead = 300 * time.Millisecond
-	// minAttack is the least time in which inputs surely come back: without one, a
+	// minAttack is the least time that surely has inputs to be timed: without one, a
 	// promise would seem broken.
 	minAttack = 200 * time.Millisecond
 	// maxKept is the memory of the server after all attacks by that before them.
@@ -104,7 +104,8 @@ func (s *siege) play(ctx context.Context, players int) (failed int, err error) {
 // feeling is what the players' inputs took to come back in a state, in ms.
 type feeling struct{ p50, p99 float64 }
 
-// feel measures for a while.
+// feel measures for a while, and until the answers to the inputs of that time are here,
+// for the slow ones are what an attack would be felt by.
 func (s *siege) feel(ctx context.Context) (f feeling, err error) {
 	r := s.run
 	r.on(func() {
@@ -112,8 +113,12 @@ func (s *siege) feel(ctx context.Context) (f feeling, err error) {
 		r.swarm.begin()
 	})
 	err = wait(ctx, s.window)
+	r.on(r.swarm.end)
+	for began, waiting := time.Now(), 1; err == nil && waiting > 0 && time.Since(began) < settleTime; {
+		err = wait(ctx, 20*time.Millisecond)
+		r.on(func() { waiting = r.swarm.waiting() })
+	}
 	r.on(func() {
-		r.swarm.end()
 		f = feeling{float64(r.hist.ValueAtQuantile(50)) / 1000, float64(r.hist.ValueAtQuantile(99)) / 1000}
 		if err == nil && r.hist.TotalCount() == 0 {
 			err = errors.New("no input came back in a state")
